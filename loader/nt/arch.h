@@ -1,0 +1,42 @@
+/* What differs between x64 and i386 in the kernel: registers, the way in and out, frames on the guest's stack.
+ * x64/ and x86/ mirror each other; the Makefile chooses one. */
+#ifndef NT_ARCH_H
+#define NT_ARCH_H
+
+#include "loader/nt/ps.h"
+
+#include <ucontext.h>
+
+/* Guest registers as a system call found them; pushed by entry.S at the top of the thread's kernel stack. */
+struct nt_frame;
+
+/* ---- entry.S */
+void nt_arch_entry(void);                                          /* where the guest's system-call stubs arrive */
+void nt_arch_enter(struct nt_thread *thread, const struct nt_context *start); /* runs guest code; returns at nt_arch_leave */
+_Noreturn void nt_arch_leave(struct nt_thread *thread);            /* back out of nt_arch_enter, guest stack abandoned */
+_Noreturn void nt_arch_resume(const struct nt_context *context);   /* every register, then the guest goes on */
+int nt_arch_copy(void *to, const void *from, size_t size);         /* 0: done, 1: a fault stopped it */
+extern const char nt_arch_copy_begin[], nt_arch_copy_end[], nt_arch_copy_fault[];
+
+/* ---- arch.c */
+void nt_arch_set_teb(struct nt_teb *teb);                          /* GS (x64) or FS (i386) of this host thread */
+/* The calling thread's guest registers at its system call, which is to return `status`. */
+void nt_arch_context_of_call(const struct nt_thread *thread, NTSTATUS status, struct nt_context *context);
+void nt_arch_context_from_signal(struct nt_context *context, const ucontext_t *signal);
+void nt_arch_context_to_signal(const struct nt_context *context, ucontext_t *signal);
+/* Copies the parts that `flags` asks for (CONTEXT_CONTROL, ...). */
+void nt_arch_context_merge(struct nt_context *to, const struct nt_context *from, ULONG flags);
+/* A fresh thread's registers: entry gets (start, parameter) as LdrInitializeThunk's context holds them. */
+void nt_arch_context_start(struct nt_context *context, uintptr_t rtl_user_thread_start, uintptr_t start, uintptr_t parameter,
+                           uintptr_t stack_high);
+/* Puts *start on the guest's stack and makes *first begin at `entry` (LdrInitializeThunk) with its address. */
+bool nt_arch_context_thunk(struct nt_context *first, const struct nt_context *start, uintptr_t entry);
+/* Puts record and context on the guest's stack as KiUserExceptionDispatcher wants them; *context becomes the
+ * dispatcher's own start. False: the stack has no room. */
+bool nt_arch_push_exception(struct nt_context *context, const struct nt_exception *record, uintptr_t dispatcher);
+bool nt_arch_push_apc(struct nt_context *context, const struct nt_apc *apc, uintptr_t dispatcher);
+uintptr_t nt_arch_ip(const struct nt_context *context);
+uintptr_t nt_arch_sp(const struct nt_context *context);
+void nt_arch_set_ip(struct nt_context *context, uintptr_t ip);
+
+#endif

@@ -1,0 +1,84 @@
+/* Ob: the arena that processes share, objects with counts and names, a handle table per process, IDs.
+ *
+ * An nt_ref is an offset into the arena, the same in every process that maps it; 0 is none. 32- and 64-bit processes
+ * share one arena, so its structures use fixed-width integers only and no pointers.
+ * One lock guards it all (nt_lock / nt_unlock): an NT "dispatcher lock", a futex with the owner's thread ID in it, so
+ * that the next one notices an owner that died. Critical sections under it are short and touch no guest memory. */
+#ifndef NT_OB_H
+#define NT_OB_H
+
+#include "loader/nt/nt.h"
+
+typedef uint32_t nt_ref;
+
+enum nt_type {
+    NT_ANY = 0, NT_DIRECTORY, NT_SYMLINK, NT_TOKEN, NT_JOB, NT_PROCESS, NT_THREAD, NT_EVENT, NT_MUTANT, NT_SEMAPHORE,
+    NT_TIMER, NT_KEYED_EVENT, NT_COMPLETION, NT_SECTION, NT_KEY, NT_FILE, NT_WORKER_FACTORY, NT_DEBUG, NT_TYPE_COUNT
+};
+
+/* Head of every object. Guarded by the lock. */
+struct nt_object {
+    uint32_t type;          /* enum nt_type */
+    uint32_t references;    /* pointers and handles together; 0: destroyed */
+    uint32_t handles;       /* in all processes */
+    int32_t signal;         /* > 0: signalled (event, thread, ...: 1; semaphore: its count; mutant: 1 - recursion) */
+    nt_ref waiters;         /* list of wait blocks */
+    nt_ref name;            /* struct nt_name, 0: unnamed */
+    uint32_t flags;         /* NT_OBJECT_* */
+    uint32_t size;          /* bytes with this head, for freeing */
+};
+enum { NT_OBJECT_AUTO_RESET = 1, NT_OBJECT_PERMANENT = 2 };
+
+/* ---- arena */
+bool nt_arena_open(void);                 /* maps a new arena for this session; false: the world refused (errno) */
+void *nt_at(nt_ref ref);                  /* address here; ref 0 -> NULL */
+nt_ref nt_ref_of(const void *address);
+nt_ref nt_arena_allocate(uint32_t size);  /* zeroed, 8-aligned; 0: full. Lock held. */
+void nt_arena_free(nt_ref ref, uint32_t size); /* lock held */
+void nt_lock(void);
+void nt_unlock(void);
+
+/* ---- objects. All with the lock NOT held unless said. */
+/* A new object of `size` bytes (head included), zeroed behind the head, one reference (the caller's). */
+NTSTATUS nt_object_create(enum nt_type type, uint32_t size, struct nt_object **out);
+void nt_object_reference(struct nt_object *object);
+void nt_object_release(struct nt_object *object); /* the last one destroys: calls the type's destroy, frees */
+/* What a type's last release does before the memory goes (lock held); set once at start by each area. */
+extern void (*nt_type_destroy[NT_TYPE_COUNT])(struct nt_object *object);
+extern const char *const nt_type_name[NT_TYPE_COUNT]; /* "Event", "Mutant", ... as Windows names them */
+
+/* The same as nt_object_release for who holds the lock (a destroy function does). */
+void nt_object_unreference(struct nt_object *object);
+/* What happens when the last handle in all processes was closed, while pointers may remain (lock held); may be NULL. */
+extern void (*nt_type_closed[NT_TYPE_COUNT])(struct nt_object *object);
+/* The name of an object whose type has a name space of its own (files, keys), for NtQueryObject: malloc'd text, no lock. */
+extern NTSTATUS (*nt_type_full_name[NT_TYPE_COUNT])(struct nt_object *object, struct nt_string *out);
+/* What GENERIC_* mean for a type. */
+struct nt_generic { ACCESS_MASK read, write, execute, all; };
+extern const struct nt_generic nt_type_generic[NT_TYPE_COUNT];
+
+/* Creates or, with OBJ_OPENIF and an existing name of the same type, opens: the common part of every NtCreateXxx.
+ * Inserts a handle. `init` fills a new object (lock held). STATUS_OBJECT_NAME_EXISTS when opened,
+ * OBJECT_NAME_COLLISION, OBJECT_TYPE_MISMATCH, ... */
+NTSTATUS nt_object_make(HANDLE *guest_handle, ACCESS_MASK access, const OBJECT_ATTRIBUTES *guest_attributes, enum nt_type type,
+                        uint32_t size, void (*init)(struct nt_object *object, void *context), void *context);
+/* The common part of NtOpenXxx by name. */
+NTSTATUS nt_object_open(HANDLE *guest_handle, ACCESS_MASK access, const OBJECT_ATTRIBUTES *guest_attributes, enum nt_type type);
+
+/* ---- handles. A handle is an index times 4; a table belongs to one process.
+ * fd: a Linux descriptor that belongs to THIS handle in THIS process (files, sections on files), -1: none. */
+NTSTATUS nt_handle_create(struct nt_object *object, ACCESS_MASK access, ULONG attributes /* OBJ_INHERIT */, int fd, HANDLE *out);
+/* Looks a handle up in the order bad handle -> wrong type -> access denied; takes a reference that the caller releases.
+ * Knows the pseudo-handles -1 (process) and -2 (thread). fd and granted may be NULL. */
+NTSTATUS nt_handle_object(HANDLE handle, enum nt_type type, ACCESS_MASK wanted, struct nt_object **object, int *fd,
+                          ACCESS_MASK *granted);
+NTSTATUS nt_handle_close(HANDLE handle);
+/* Maps GENERIC_* and MAXIMUM_ALLOWED to the type's own rights. */
+ACCESS_MASK nt_access_map(enum nt_type type, ACCESS_MASK access);
+
+/* ---- IDs: processes and threads share one number space, multiples of 4, never 0. */
+uint32_t nt_id_allocate(nt_ref object); /* 0: full */
+struct nt_object *nt_id_object(uint32_t id, enum nt_type type); /* referenced, NULL: nobody has it */
+void nt_id_free(uint32_t id);           /* when the object is destroyed: until then an ID is not reused */
+
+#endif

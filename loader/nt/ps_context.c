@@ -1,0 +1,260 @@
+/* Contexts of threads: continue, raise, get, set; suspend and resume; what happens on the way back to the guest. */
+#include "loader/nt/arch.h"
+#include "loader/nt/ps_private.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <limits.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static void futex_wait(volatile uint32_t *word, uint32_t value)
+{
+    struct timespec limit = {0, 100000000}; /* a lost wake-up costs a tenth of a second, never a hang */
+    syscall(SYS_futex, word, FUTEX_WAIT, value, &limit, NULL, 0);
+}
+
+static void futex_wake(volatile uint32_t *word)
+{
+    syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+/* Guest contexts are foreign: a reserved MXCSR bit would fault in the kernel's fxrstor. */
+static void context_sanitise(struct nt_context *context)
+{
+    uint32_t mxcsr;
+    memcpy(&mxcsr, context->fxsave + 24, 4);
+    mxcsr &= 0xffffu;
+    memcpy(context->fxsave + 24, &mxcsr, 4);
+}
+
+/* Waits until nobody suspends this thread any more. */
+static void park(struct nt_thread *thread, struct nt_context *context)
+{
+    volatile int32_t *count = &thread->object->suspend_count;
+    thread->context = context;
+    thread->stopped = 1;
+    futex_wake(&thread->stopped);
+    while (*count > 0 && !thread->ending)
+        futex_wait((volatile uint32_t *)count, (uint32_t)*count);
+    thread->stopped = 0;
+    thread->context = NULL;
+}
+
+/* On the signal stack. In the kernel there is nothing to do: nt_ps_call_exit looks at the same flags. */
+void nt_ps_on_stop(void *data)
+{
+    struct nt_thread *thread = nt_thread_self;
+    ucontext_t *signal = data;
+    if (!thread || thread->in_kernel)
+        return;
+    struct nt_context context;
+    nt_arch_context_from_signal(&context, signal);
+    bool in_guest = nt_arch_ip(&context) < nt_process.user_high;
+    if (thread->object->suspend_count > 0 && !thread->ending) {
+        park(thread, in_guest ? &context : NULL);
+        if (in_guest)
+            nt_arch_context_to_signal(&context, signal);
+    }
+    if (thread->ending) {
+        /* Guest frames are abandoned; the kernel stack is free because this thread is not in the kernel. */
+        thread->in_kernel = 1;
+        sigset_t stop;
+        sigemptyset(&stop);
+        sigaddset(&stop, NT_SIGNAL_STOP);
+        pthread_sigmask(SIG_UNBLOCK, &stop, NULL);
+        nt_ps_thread_exit(thread->object->exit_status);
+    }
+}
+
+NTSTATUS nt_ps_call_exit(struct nt_thread *thread, NTSTATUS status)
+{
+    struct nt_apc apc;
+    thread->in_kernel = 0; /* from here on the stop signal acts; what came before is seen below */
+    if (thread->ending) {
+        thread->in_kernel = 1;
+        nt_ps_thread_exit(thread->object->exit_status);
+    }
+    if (thread->object->suspend_count > 0) {
+        struct nt_context context;
+        nt_arch_context_of_call(thread, status, &context);
+        struct nt_context before = context;
+        park(thread, &context);
+        if (memcmp(&before, &context, sizeof before))
+            nt_arch_resume(&context); /* somebody set another context */
+    }
+    if (status == STATUS_USER_APC && nt_ke_apc_take(&apc)) {
+        struct nt_context context;
+        nt_arch_context_of_call(thread, status, &context);
+        if (nt_arch_push_apc(&context, &apc, nt_process.apc_entry))
+            nt_arch_resume(&context);
+    }
+    return status;
+}
+
+NTSTATUS NtContinue(const struct nt_context *guest, BOOLEAN alertable)
+{
+    struct nt_thread *thread = nt_thread_self;
+    struct nt_context context, wanted;
+    struct nt_apc apc;
+    if (!NT_GET(wanted, guest))
+        return STATUS_ACCESS_VIOLATION;
+    nt_arch_context_of_call(thread, 0, &context);
+    nt_arch_context_merge(&context, &wanted, wanted.flags);
+    context_sanitise(&context);
+    context.flags = wanted.flags;
+    if ((uint8_t)alertable && nt_ke_apc_take(&apc))
+        nt_arch_push_apc(&context, &apc, nt_process.apc_entry);
+    thread->in_kernel = 0;
+    if (thread->ending) {
+        thread->in_kernel = 1;
+        nt_ps_thread_exit(thread->object->exit_status);
+    }
+    if (thread->object->suspend_count > 0)
+        park(thread, &context);
+    nt_arch_resume(&context);
+}
+
+NTSTATUS NtRaiseException(const struct nt_exception *guest_record, const struct nt_context *guest, BOOLEAN first_chance)
+{
+    struct nt_context context;
+    struct nt_exception record;
+    if (!NT_GET(context, guest) || !NT_GET(record, guest_record))
+        return STATUS_ACCESS_VIOLATION;
+    if (record.count > 15)
+        return STATUS_INVALID_PARAMETER;
+    context_sanitise(&context);
+    nt_trap_raise(&record, &context, (uint8_t)first_chance);
+}
+
+/* Finds the running thread behind a handle, with the list locked; NULL where it is not this process's or is gone. */
+static NTSTATUS thread_lock(HANDLE handle, ACCESS_MASK access, struct nt_object **object, struct nt_thread **thread)
+{
+    NTSTATUS status = nt_handle_object(handle, NT_THREAD, access, object, NULL, NULL);
+    if (status)
+        return status;
+    nt_ps_lock();
+    *thread = nt_ps_find((struct nt_thread_object *)*object);
+    return STATUS_SUCCESS;
+}
+
+static void thread_unlock(struct nt_object *object)
+{
+    nt_ps_unlock();
+    nt_object_release(object);
+}
+
+/* Waits until the thread is parked or inside the kernel, where it can touch no guest state that matters. */
+static void wait_stopped(struct nt_thread *thread)
+{
+    while (!thread->stopped && !thread->in_kernel && !thread->start && !thread->ending)
+        futex_wait(&thread->stopped, 0);
+}
+
+NTSTATUS NtSuspendThread(HANDLE handle, ULONG *guest_previous)
+{
+    struct nt_object *object;
+    struct nt_thread *thread;
+    NTSTATUS status = thread_lock(handle, 2 /* THREAD_SUSPEND_RESUME */, &object, &thread);
+    if (status)
+        return status;
+    struct nt_thread_object *target = (struct nt_thread_object *)object;
+    ULONG previous = (ULONG)target->suspend_count;
+    if (!thread || thread->ending)
+        status = STATUS_THREAD_IS_TERMINATING;
+    else if (previous >= 127)
+        status = STATUS_SUSPEND_COUNT_EXCEEDED;
+    else {
+        __atomic_add_fetch(&target->suspend_count, 1, __ATOMIC_SEQ_CST);
+        if (thread != nt_thread_self && !thread->start) {
+            syscall(SYS_tgkill, getpid(), target->host_tid, NT_SIGNAL_STOP);
+            wait_stopped(thread);
+        }
+    }
+    thread_unlock(object);
+    if (!status && guest_previous && !NT_PUT(guest_previous, previous))
+        status = STATUS_ACCESS_VIOLATION;
+    return status;
+}
+
+NTSTATUS NtResumeThread(HANDLE handle, ULONG *guest_previous)
+{
+    struct nt_object *object;
+    struct nt_thread *thread;
+    NTSTATUS status = thread_lock(handle, 2, &object, &thread);
+    if (status)
+        return status;
+    struct nt_thread_object *target = (struct nt_thread_object *)object;
+    ULONG previous = (ULONG)target->suspend_count;
+    if (previous) {
+        __atomic_sub_fetch(&target->suspend_count, 1, __ATOMIC_SEQ_CST);
+        futex_wake((volatile uint32_t *)&target->suspend_count);
+    }
+    thread_unlock(object);
+    if (guest_previous && !NT_PUT(guest_previous, previous))
+        status = STATUS_ACCESS_VIOLATION;
+    return status;
+}
+
+NTSTATUS NtGetContextThread(HANDLE handle, struct nt_context *guest)
+{
+    struct nt_context wanted, now;
+    struct nt_object *object;
+    struct nt_thread *thread;
+    if (!nt_read(&wanted.flags, &guest->flags, sizeof wanted.flags))
+        return STATUS_ACCESS_VIOLATION;
+    ULONG flags = wanted.flags;
+    NTSTATUS status = thread_lock(handle, 8 /* THREAD_GET_CONTEXT */, &object, &thread);
+    if (status)
+        return status;
+    if (!thread)
+        status = STATUS_UNSUCCESSFUL;
+    else if (thread->start)
+        now = *thread->start;
+    else if (thread != nt_thread_self && thread->stopped && thread->context)
+        now = *thread->context;
+    else if (thread == nt_thread_self || thread->in_kernel || thread->stopped)
+        nt_arch_context_of_call(thread, 0, &now);
+    else
+        status = STATUS_UNSUCCESSFUL; /* running: a context would be stale before it is read */
+    thread_unlock(object);
+    if (status)
+        return status;
+    if (!NT_GET(wanted, guest))
+        return STATUS_ACCESS_VIOLATION;
+    nt_arch_context_merge(&wanted, &now, flags);
+    wanted.flags = flags;
+    return NT_PUT(guest, wanted) ? STATUS_SUCCESS : STATUS_ACCESS_VIOLATION;
+}
+
+NTSTATUS NtSetContextThread(HANDLE handle, const struct nt_context *guest)
+{
+    struct nt_context wanted;
+    struct nt_object *object;
+    struct nt_thread *thread;
+    if (!NT_GET(wanted, guest))
+        return STATUS_ACCESS_VIOLATION;
+    context_sanitise(&wanted);
+    NTSTATUS status = thread_lock(handle, 0x10 /* THREAD_SET_CONTEXT */, &object, &thread);
+    if (status)
+        return status;
+    if (!thread)
+        status = STATUS_UNSUCCESSFUL;
+    else if (thread->start)
+        nt_arch_context_merge(thread->start, &wanted, wanted.flags);
+    else if (thread != nt_thread_self && thread->stopped && thread->context)
+        nt_arch_context_merge(thread->context, &wanted, wanted.flags);
+    else if (thread == nt_thread_self) {
+        struct nt_context now;
+        nt_arch_context_of_call(thread, 0, &now);
+        nt_arch_context_merge(&now, &wanted, wanted.flags);
+        thread_unlock(object);
+        thread->in_kernel = 0;
+        nt_arch_resume(&now);
+    } else
+        status = STATUS_UNSUCCESSFUL;
+    thread_unlock(object);
+    return status;
+}

@@ -1,0 +1,48 @@
+/* Shared by dispatch, trap and ps_*.c only. */
+#ifndef NT_PS_PRIVATE_H
+#define NT_PS_PRIVATE_H
+
+#include "loader/nt/ps.h"
+
+extern __thread struct nt_thread *nt_thread_self;
+
+/* From entry.S, on the kernel stack; the result becomes the guest's eax. */
+struct nt_frame;
+NTSTATUS nt_dispatch(struct nt_frame *frame);
+
+/* What is left to do before a thread goes back to its guest code: its end, a suspension, a waiting APC.
+ * Returns the status for the guest, or does not return at all. */
+NTSTATUS nt_ps_call_exit(struct nt_thread *thread, NTSTATUS status);
+
+/* Delivers an exception to the guest's own dispatcher: never returns. first_chance false: the process ends. */
+_Noreturn void nt_trap_raise(struct nt_exception *record, struct nt_context *context, bool first_chance);
+_Noreturn void nt_trap_unhandled(const struct nt_exception *record, const struct nt_context *context);
+
+/* Ends the calling thread for good. */
+_Noreturn void nt_ps_thread_exit(NTSTATUS status);
+_Noreturn void nt_ps_process_exit(NTSTATUS status);
+
+/* trap.c: the signal that stops a thread wherever it is (suspend, terminate). */
+enum { NT_SIGNAL_STOP = 10 /* SIGUSR1 */ };
+void nt_ps_on_stop(void *ucontext);
+
+/* ps_thread.c and ps_context.c: what ps_query.c puts into the table. */
+NTSTATUS nt_ps_create_thread(HANDLE *guest_handle, ACCESS_MASK access, const OBJECT_ATTRIBUTES *guest_attributes, HANDLE process,
+                             uintptr_t start, uintptr_t parameter, ULONG flags, size_t commit, size_t reserve,
+                             const SIZE_T *guest_list);
+NTSTATUS nt_ps_terminate_thread(HANDLE handle, NTSTATUS exit_status);
+NTSTATUS nt_ps_terminate_process(HANDLE handle, NTSTATUS exit_status);
+NTSTATUS nt_ps_zero_tls(ULONG index); /* TLS slot `index` of every thread becomes 0 */
+NTSTATUS NtContinue(const struct nt_context *guest, BOOLEAN alertable);
+NTSTATUS NtRaiseException(const struct nt_exception *guest_record, const struct nt_context *guest, BOOLEAN first_chance);
+NTSTATUS NtSuspendThread(HANDLE handle, ULONG *guest_previous);
+NTSTATUS NtResumeThread(HANDLE handle, ULONG *guest_previous);
+NTSTATUS NtGetContextThread(HANDLE handle, struct nt_context *guest);
+NTSTATUS NtSetContextThread(HANDLE handle, const struct nt_context *guest);
+
+/* A thread of this process by its object; nt_ps_lock held. */
+struct nt_thread *nt_ps_find(const struct nt_thread_object *object);
+void nt_ps_lock(void);
+void nt_ps_unlock(void);
+
+#endif

@@ -1,0 +1,440 @@
+/* Threads and the process: made, started, ended. A guest thread is a host thread with two stacks: the guest's own, in
+ * guest memory, and a kernel stack, which is the host thread's. */
+#include "loader/nt/arch.h"
+#include "loader/nt/mm.h"
+#include "loader/nt/ps_private.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { KERNEL_STACK = 256 << 10, SIGNAL_STACK = 32 << 10, TEB_SIZE = NT_TEB_PAGES * 4096, PEB_SIZE = NT_PEB_PAGES * 4096 };
+
+__thread struct nt_thread *nt_thread_self;
+
+static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct nt_thread *threads;           /* of this process; guarded by list_lock */
+static unsigned thread_count;               /* likewise */
+
+struct nt_thread *nt_current(void) { return nt_thread_self; }
+void nt_ps_lock(void) { pthread_mutex_lock(&list_lock); }
+void nt_ps_unlock(void) { pthread_mutex_unlock(&list_lock); }
+bool nt_ps_ending(void) { return nt_thread_self && nt_thread_self->ending; }
+
+struct nt_thread *nt_ps_find(const struct nt_thread_object *object)
+{
+    struct nt_thread *thread = threads;
+    while (thread && thread->object != object)
+        thread = thread->next;
+    return thread;
+}
+
+/* The process object's own count, which others may read. */
+static void process_threads(int change)
+{
+    struct nt_process_object *process = nt_at(nt_process.object);
+    __atomic_add_fetch(&process->thread_count, (uint32_t)change, __ATOMIC_RELAXED);
+}
+
+static void thread_link(struct nt_thread *thread)
+{
+    nt_ps_lock();
+    thread->next = threads;
+    if (threads)
+        threads->prev = thread;
+    threads = thread;
+    thread_count++;
+    process_threads(1);
+    nt_ps_unlock();
+}
+
+/* List lock held. True: it was the last. */
+static bool thread_unlink(struct nt_thread *thread)
+{
+    if (thread->next)
+        thread->next->prev = thread->prev;
+    if (thread->prev)
+        thread->prev->next = thread->next;
+    else
+        threads = thread->next;
+    process_threads(-1);
+    return --thread_count == 0;
+}
+
+/* The last reference to an ended thread or process: its ID may be used again. Lock held. */
+static void thread_destroy(struct nt_object *object)
+{
+    nt_id_free(((struct nt_thread_object *)object)->id);
+}
+
+static void process_destroy(struct nt_object *object)
+{
+    nt_id_free(((struct nt_process_object *)object)->id);
+}
+
+static void teb_fill(struct nt_teb *teb, uint32_t id, uintptr_t low, uintptr_t limit, uintptr_t high)
+{
+    /* Fresh pages read zero: only what is not zero is written. */
+#ifndef __x86_64__
+    teb->exception_list = (void *)~(uintptr_t)0;
+#endif
+    teb->stack_base = (void *)high;
+    teb->stack_limit = (void *)limit;
+    teb->stack_allocation = (void *)low;
+    teb->self = teb;
+    teb->client.process = teb->real_client.process = nt_process.id;
+    teb->client.thread = teb->real_client.thread = id;
+    teb->peb = nt_process.peb;
+    teb->static_string.maximum = sizeof teb->static_buffer;
+    teb->static_string.buffer = teb->static_buffer;
+    teb->activation = &teb->activation_stack;
+    teb->activation_stack.next_cookie = 1;
+    teb->activation_stack.cache.next = teb->activation_stack.cache.prev = &teb->activation_stack.cache;
+    teb->locale = 0x409;
+    teb->wow_reserved = (void *)nt_process.dispatcher_entry;
+}
+
+/* Everything a thread needs, unlinked and not running. On failure nothing is left behind. */
+static NTSTATUS thread_make(size_t reserve, size_t commit, struct nt_thread **out)
+{
+    struct nt_object *object;
+    uintptr_t teb = 0, low, limit, high;
+    struct nt_thread *thread = calloc(1, sizeof *thread);
+    if (!thread)
+        return STATUS_NO_MEMORY;
+    NTSTATUS status = nt_object_create(NT_THREAD, sizeof(struct nt_thread_object), &object);
+    if (status)
+        goto no_object;
+    thread->object = (struct nt_thread_object *)object;
+    thread->object->process = nt_process.object;
+    thread->object->process_id = nt_process.id;
+    thread->object->exit_status = STATUS_PENDING;
+    thread->object->created = nt_time_now();
+    thread->object->id = nt_id_allocate(nt_ref_of(object));
+    status = STATUS_INSUFFICIENT_RESOURCES;
+    if (!thread->object->id)
+        goto no_id;
+    status = nt_mm_allocate(&teb, TEB_SIZE, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE, 0);
+    if (status)
+        goto no_id;
+    status = nt_mm_stack_create(reserve, commit, &low, &limit, &high);
+    if (status)
+        goto no_stack;
+    thread->teb = (struct nt_teb *)teb;
+    thread->object->teb = teb;
+    thread->stack_low = low;
+    thread->stack_high = high;
+    teb_fill(thread->teb, thread->object->id, low, limit, high);
+    *out = thread;
+    return STATUS_SUCCESS;
+
+no_stack:
+    nt_mm_free(teb, 0, MEM_RELEASE);
+no_id:
+    nt_object_release(object); /* the type's destroy frees the ID, 0 included */
+no_object:
+    free(thread);
+    return status;
+}
+
+static void thread_discard(struct nt_thread *thread)
+{
+    nt_mm_free(thread->stack_low, 0, MEM_RELEASE);
+    nt_mm_free((uintptr_t)thread->teb, 0, MEM_RELEASE);
+    nt_object_release(&thread->object->head);
+    free(thread->start);
+    free(thread);
+}
+
+NTSTATUS nt_ps_open(size_t stack_reserve, size_t stack_commit)
+{
+    struct nt_object *object;
+    uintptr_t peb = 0;
+    nt_type_destroy[NT_THREAD] = thread_destroy;
+    nt_type_destroy[NT_PROCESS] = process_destroy;
+    NTSTATUS status = nt_object_create(NT_PROCESS, sizeof(struct nt_process_object), &object);
+    if (status)
+        return status;
+    struct nt_process_object *process = (struct nt_process_object *)object;
+    nt_process.object = nt_ref_of(object);
+    nt_process.id = process->id = nt_id_allocate(nt_process.object);
+    nt_process.created = process->created = nt_time_now();
+    process->exit_status = STATUS_PENDING;
+    process->host_pid = (uint32_t)getpid();
+    status = nt_mm_allocate(&peb, PEB_SIZE, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE, 0);
+    if (status)
+        return status;
+    nt_process.peb = (struct nt_peb *)peb;
+    process->peb = peb;
+    struct nt_thread *thread;
+    status = thread_make(stack_reserve, stack_commit, &thread);
+    if (status)
+        return status;
+    thread_link(thread);
+    nt_thread_self = thread;
+    thread->in_kernel = 1;
+    return STATUS_SUCCESS;
+}
+
+/* The host thread's side of a guest thread, from its first instruction to the release of its memory. */
+static void thread_live(struct nt_thread *thread)
+{
+    char signal_stack[SIGNAL_STACK];
+    stack_t stack = {.ss_sp = signal_stack, .ss_size = sizeof signal_stack};
+    sigaltstack(&stack, NULL);
+    nt_thread_self = thread;
+    thread->object->host_tid = (uint32_t)syscall(SYS_gettid);
+    nt_arch_set_teb(thread->teb);
+
+    /* Suspended before it runs: its first registers can still be read and changed. */
+    volatile int32_t *suspended = &thread->object->suspend_count;
+    while (*suspended > 0 && !thread->ending) {
+        struct timespec limit = {0, 100000000};
+        syscall(SYS_futex, suspended, FUTEX_WAIT, *suspended, &limit, NULL, 0);
+    }
+    nt_ps_lock();
+    struct nt_context *start = thread->start, first;
+    thread->start = NULL;
+    nt_ps_unlock();
+    bool runs = !thread->ending && nt_arch_context_thunk(&first, start, nt_process.thread_entry);
+    free(start);
+    if (runs)
+        nt_arch_enter(thread, &first);
+
+    /* Back for good: by nt_arch_leave, or never started. */
+    stack.ss_flags = SS_DISABLE;
+    sigaltstack(&stack, NULL);
+    nt_ps_lock();
+    bool last = thread_unlink(thread);
+    nt_ps_unlock();
+    NTSTATUS exit_status = thread->object->exit_status;
+    if (!runs)
+        nt_ke_thread_ended(thread->object, exit_status);
+    nt_thread_self = NULL;
+    thread_discard(thread);
+    if (last)
+        nt_config.finish(exit_status); /* the last thread's end is the process's, with its status */
+}
+
+static void *thread_main(void *argument)
+{
+    thread_live(argument);
+    return NULL;
+}
+
+void nt_ps_run(uintptr_t start)
+{
+    struct nt_thread *thread = nt_thread_self;
+    thread->start = malloc(sizeof *thread->start);
+    thread->object->start_address = start;
+    if (thread->start) {
+        nt_arch_context_start(thread->start, nt_process.thread_start, start, (uintptr_t)nt_process.peb, thread->stack_high);
+        thread_live(thread);
+    }
+    pthread_exit(NULL);
+}
+
+void nt_ps_thread_exit(NTSTATUS status)
+{
+    struct nt_thread *thread = nt_thread_self;
+    thread->in_kernel = 1;
+    nt_ke_thread_ended(thread->object, status);
+    nt_arch_leave(thread);
+}
+
+void nt_ps_process_exit(NTSTATUS status)
+{
+    struct nt_process_object *process = (struct nt_process_object *)nt_at(nt_process.object);
+    process->exit_status = status;
+    process->ended = nt_time_now();
+    nt_config.finish(status);
+    _exit(125);
+}
+
+NTSTATUS nt_ps_zero_tls(ULONG index)
+{
+    void *zero = NULL;
+    if (index >= 64 + 1024)
+        return STATUS_INVALID_PARAMETER;
+    nt_ps_lock();
+    for (struct nt_thread *thread = threads; thread; thread = thread->next) {
+        void **expansion = NULL;
+        if (index < 64)
+            nt_write(&thread->teb->tls_slots[index], &zero, sizeof zero);
+        else if (NT_GET(expansion, &thread->teb->tls_expansion) && expansion)
+            nt_write(&expansion[index - 64], &zero, sizeof zero);
+    }
+    nt_ps_unlock();
+    return STATUS_SUCCESS;
+}
+
+/* ---- creation ---- */
+
+struct attribute { ULONG_PTR id; SIZE_T size; ULONG_PTR value; SIZE_T *returned; };
+enum { ATTRIBUTE_CLIENT_ID = 0x10003, ATTRIBUTE_TEB = 0x10004 };
+
+/* Answers the attributes that ask for something (client ID, TEB address); others are hints. */
+static bool attributes_answer(const SIZE_T *list, const struct nt_thread *thread)
+{
+    SIZE_T total;
+    if (!list)
+        return true;
+    if (!NT_GET(total, list))
+        return false;
+    const struct attribute *next = (const struct attribute *)(list + 1);
+    for (SIZE_T left = total - sizeof *list; total > sizeof *list && left >= sizeof *next; left -= sizeof *next, next++) {
+        struct attribute one;
+        if (!NT_GET(one, next))
+            return false;
+        if (one.id == ATTRIBUTE_CLIENT_ID) {
+            CLIENT_ID client = {nt_process.id, thread->object->id};
+            if (one.size < sizeof client || !nt_write((void *)one.value, &client, sizeof client))
+                return false;
+        } else if (one.id == ATTRIBUTE_TEB) {
+            if (one.size < sizeof(void *) || !nt_write((void *)one.value, &thread->teb, sizeof(void *)))
+                return false;
+        }
+    }
+    return true;
+}
+
+static NTSTATUS thread_begin(struct nt_thread *thread)
+{
+    pthread_attr_t attributes;
+    pthread_t id;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, KERNEL_STACK);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    /* Signals from outside belong to nobody in particular; faults are delivered regardless. */
+    int failed = pthread_create(&id, &attributes, thread_main, thread);
+    pthread_attr_destroy(&attributes);
+    return failed ? STATUS_INSUFFICIENT_RESOURCES : STATUS_SUCCESS;
+}
+
+NTSTATUS nt_ps_create_thread(HANDLE *guest_handle, ACCESS_MASK access, const OBJECT_ATTRIBUTES *guest_attributes, HANDLE process,
+                             uintptr_t start, uintptr_t parameter, ULONG flags, size_t commit, size_t reserve,
+                             const SIZE_T *guest_list)
+{
+    struct nt_attributes attributes;
+    struct nt_thread *thread;
+    struct nt_object *owner;
+    HANDLE handle;
+    NTSTATUS status = nt_attributes_capture(guest_attributes, &attributes);
+    if (status)
+        return status;
+    ULONG object_attributes = attributes.attributes;
+    nt_attributes_free(&attributes);
+    status = nt_handle_object(process, NT_PROCESS, 2 /* PROCESS_CREATE_THREAD */, &owner, NULL, NULL);
+    if (status)
+        return status;
+    bool own = nt_ref_of(owner) == nt_process.object;
+    nt_object_release(owner);
+    if (!own)
+        return STATUS_ACCESS_DENIED; /* threads in other processes: not built yet */
+    status = thread_make(reserve, commit, &thread);
+    if (status)
+        return status;
+    thread->object->start_address = start;
+    thread->object->suspend_count = flags & 1; /* THREAD_CREATE_FLAGS_CREATE_SUSPENDED */
+    thread->start = malloc(sizeof *thread->start);
+    if (!thread->start || !attributes_answer(guest_list, thread)) {
+        status = thread->start ? STATUS_ACCESS_VIOLATION : STATUS_NO_MEMORY;
+        thread_discard(thread);
+        return status;
+    }
+    nt_arch_context_start(thread->start, nt_process.thread_start, start, parameter, thread->stack_high);
+    status = nt_handle_create(&thread->object->head, access, object_attributes & OBJ_INHERIT, -1, &handle);
+    if (status) {
+        thread_discard(thread);
+        return status;
+    }
+    if (!NT_PUT(guest_handle, handle)) {
+        nt_handle_close(handle);
+        thread_discard(thread);
+        return STATUS_ACCESS_VIOLATION;
+    }
+    thread_link(thread);
+    status = thread_begin(thread);
+    if (status) { /* the world refused a host thread: as if it had never been */
+        nt_ps_lock();
+        thread_unlink(thread);
+        nt_ps_unlock();
+        nt_handle_close(handle);
+        thread_discard(thread);
+    }
+    return status;
+}
+
+/* ---- ends ---- */
+
+/* Tells one thread to end; it does so at its next step out of the kernel, or at once where it runs guest code. */
+static void thread_end(struct nt_thread *thread, NTSTATUS status)
+{
+    if (thread->ending)
+        return;
+    thread->object->exit_status = status;
+    thread->ending = 1;
+    if (thread->object->host_tid)
+        syscall(SYS_tgkill, getpid(), thread->object->host_tid, NT_SIGNAL_STOP);
+    syscall(SYS_futex, &thread->object->suspend_count, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+NTSTATUS nt_ps_terminate_thread(HANDLE handle, NTSTATUS exit_status)
+{
+    struct nt_object *object;
+    if (!handle)
+        handle = NT_CURRENT_THREAD;
+    NTSTATUS status = nt_handle_object(handle, NT_THREAD, 1 /* THREAD_TERMINATE */, &object, NULL, NULL);
+    if (status)
+        return status;
+    bool self = (struct nt_thread_object *)object == nt_thread_self->object;
+    nt_ps_lock();
+    struct nt_thread *thread = nt_ps_find((struct nt_thread_object *)object);
+    if (thread && !self)
+        thread_end(thread, exit_status);
+    nt_ps_unlock();
+    nt_object_release(object);
+    if (self)
+        nt_ps_thread_exit(exit_status);
+    return thread ? STATUS_SUCCESS : STATUS_THREAD_IS_TERMINATING;
+}
+
+/* All but the caller. Those in the kernel never come back to guest code; those outside are gone when this returns. */
+static void end_others(NTSTATUS exit_status)
+{
+    for (;;) {
+        unsigned running = 0;
+        nt_ps_lock();
+        for (struct nt_thread *thread = threads; thread; thread = thread->next)
+            if (thread != nt_thread_self) {
+                thread_end(thread, exit_status);
+                running += !thread->in_kernel && !thread->start && !thread->stopped;
+            }
+        nt_ps_unlock();
+        if (!running)
+            return;
+        sched_yield();
+    }
+}
+
+NTSTATUS nt_ps_terminate_process(HANDLE handle, NTSTATUS exit_status)
+{
+    struct nt_object *object;
+    if (!handle) { /* RtlExitUserProcess: the other threads only */
+        end_others(exit_status);
+        return STATUS_SUCCESS;
+    }
+    NTSTATUS status = nt_handle_object(handle, NT_PROCESS, 1 /* PROCESS_TERMINATE */, &object, NULL, NULL);
+    if (status)
+        return status;
+    bool own = nt_ref_of(object) == nt_process.object;
+    nt_object_release(object);
+    if (!own)
+        return STATUS_ACCESS_DENIED;
+    nt_ps_process_exit(exit_status);
+}
