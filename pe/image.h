@@ -47,6 +47,7 @@ struct pe_image {
     uint32_t section_alignment, file_alignment;
     uint32_t size_of_image;   /* page-rounded, bytes */
     uint32_t size_of_headers; /* bytes, raised to cover the section table, cut at the file's end */
+    uint32_t headers_room;    /* bytes of the image that are the headers': whole pages, not cut at the file's end */
     uint32_t size_of_code, loader_flags;
     pe_rva entry;             /* AddressOfEntryPoint, 0: none */
     pe_va image_base;         /* preferred */

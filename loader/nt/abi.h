@@ -287,29 +287,37 @@ _Static_assert(sizeof(struct nt_image_facts) == NT_WIDTH(0x30, 0x40), "SECTION_I
 
 /* ---- the guest half's own services ------------------------------------------------------------- */
 
-/* Numbers beyond every ntdll's. Arguments are words; results are NTSTATUS. */
+/* Numbers beyond every ntdll's. Arguments are words; results are NTSTATUS. Strings are NUL-terminated.
+ * All but FATAL and STATE are called with the loader lock held, which is what guards the host's module list. */
 enum nt_private {
     NT_PRIVATE = 0x7000,
-    NT_PRIVATE_LOAD = NT_PRIVATE, /* (const WCHAR *dos_path_or_name, flags, struct nt_ldr_entry **out): maps and binds a graph */
-    NT_PRIVATE_ORDER,             /* (entry, struct nt_ldr_entry **list, room, *count): what is to be initialised, in order */
-    NT_PRIVATE_STATE,             /* (entry, enum nt_module_state): the guest half tells where a module stands */
-    NT_PRIVATE_UNLOAD_PLAN,       /* (entry, list, room, *count): takes a reference away; what is to be detached, in order */
-    NT_PRIVATE_UNLOAD,            /* (entry): the module is detached: unmap and forget it */
-    NT_PRIVATE_SYMBOL,            /* (entry, const char *name, ordinal, void **address) */
+    NT_PRIVATE_LOAD = NT_PRIVATE, /* (const WCHAR *name, const WCHAR *search path or NULL, flags, struct nt_ldr_entry **out):
+                                     maps and binds a graph, or counts a reference more */
+    NT_PRIVATE_FIND,              /* (const WCHAR *name, const WCHAR *search path or NULL, struct nt_ldr_entry **out): if loaded */
+    NT_PRIVATE_ORDER,             /* (struct nt_ldr_entry *root, struct nt_ldr_entry **list, room, ULONG *count): what is to be
+                                     initialised, dependencies first */
+    NT_PRIVATE_STATE,             /* (entry, enum nt_module_state): where a module stands, for the trace and the list orders */
+    NT_PRIVATE_UNLOAD_PLAN,       /* (entry, list, room, ULONG *count): takes a reference away; what is to be detached, in order */
+    NT_PRIVATE_UNLOAD,            /* (entry): detached: unmap and forget it */
+    NT_PRIVATE_SYMBOL,            /* (entry, const char *name or NULL, ordinal, void **address): may load forwarder targets */
     NT_PRIVATE_REFERENCE,         /* (entry, pin) */
-    NT_PRIVATE_FATAL,             /* (status, const char *what, entry): start-up failed; told, then the process ends */
+    NT_PRIVATE_FATAL,             /* (status, entry or NULL): start-up failed; told, then the process ends */
 };
+
+/* Flags of NT_PRIVATE_LOAD. */
+enum { NT_LOAD_NO_RESOLVE = 1 };
 
 enum nt_module_state { NT_MODULE_BOUND, NT_MODULE_INITIALISING, NT_MODULE_RUNNING, NT_MODULE_DETACHED };
 
-/* What the host hands to the guest half before the first instruction: exported by ldr.dll as `peload_host`. */
+/* What the host hands to the guest half before the first instruction: ldr.dll exports it as `peload_host`. */
 struct nt_host_block {
-    void *dispatcher;              /* system-call entry, for the private services */
-    void *ntdll, *kernel32, *main; /* struct nt_ldr_entry */
+    void *dispatcher;              /* system-call entry, for the private services; first: thunks.S calls through it */
+    struct nt_ldr_entry *ntdll, *main;
     void *base_thread_init;        /* kernel32!BaseThreadInitThunk, NULL: not loaded */
-    ULONG_PTR activation_magic;    /* address of ntdll's process activation context cell, 0: not found */
-    ULONG trace_init;              /* tell initialisers: NT_PRIVATE_STATE carries them */
-    ULONG nls_ready;
+    void *ntdll_data;              /* ntdll's .data section, where its loader lock is */
+    ULONG ntdll_data_size;
+    ULONG build;                   /* version that RtlGetVersion answers: 10.0.build */
+    const char *dll_set;           /* "8.0": what wine_get_version answers */
 };
 
 #endif

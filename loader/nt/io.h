@@ -27,6 +27,11 @@ NTSTATUS nt_path_to_unix(const WCHAR *path, unsigned length, bool must_exist, ch
 /* unix path -> "C:\windows\system32\x.dll" or "Z:\home\..."; absolute, canonical input. length in WCHARs, 0: no room. */
 unsigned nt_path_to_dos(const char *unix_path, WCHAR *out, unsigned room);
 
+/* The name in C:\users\NAME. */
+const char *nt_user_name(void);
+/* What processes of a session share of this area, in the arena; 0: nothing yet. A child takes over its parent's. */
+extern nt_ref nt_io_root;
+
 /* UTF-16 <-> UTF-8, unpaired surrogates kept as WTF-8; both return what was written without NUL, and always write
  * a NUL; room in units. */
 size_t nt_utf8_from_utf16(const WCHAR *text, size_t length, char *out, size_t room);

@@ -79,6 +79,6 @@ ACCESS_MASK nt_access_map(enum nt_type type, ACCESS_MASK access);
 /* ---- IDs: processes and threads share one number space, multiples of 4, never 0. */
 uint32_t nt_id_allocate(nt_ref object); /* 0: full */
 struct nt_object *nt_id_object(uint32_t id, enum nt_type type); /* referenced, NULL: nobody has it */
-void nt_id_free(uint32_t id);           /* when the object is destroyed: until then an ID is not reused */
+void nt_id_free(uint32_t id);           /* lock held, by the destroy function: until then an ID is not reused */
 
 #endif

@@ -1,0 +1,217 @@
+# Builds everything from this one file, without recursion. `make help` lists the targets.
+#
+# Order of reading: settings, sources, lanes (one compiler with one set of flags each), programs, guest DLLs,
+# the targets a person types. The tests have their own part in tests/build.mk, the samples in samples/build.mk.
+
+VERSION := 0.1.0
+BUILD   := build
+PREFIX  := /usr/local
+DESTDIR :=
+# 1 builds the 32-bit host and its guest DLLs too.
+PELOAD32 := 0
+# V=1 shows the whole commands.
+V :=
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-5s %s\n' '$1' '$2')
+
+HOST_CC   := gcc
+MINGW_X64 := x86_64-w64-mingw32-
+MINGW_X86 := i686-w64-mingw32-
+
+# What the build and the tests need from Debian, with the reason.
+#   gcc libc6-dev make               the host programs, static glibc and the sanitizers included
+#   gcc-multilib                     the same for -m32
+#   *-mingw-w64-*-win32              the guest half, our small DLLs and the samples (C and C++) are real PE files
+#   libcmocka-dev                    the tests
+PACKAGES := gcc libc6-dev make gcc-multilib \
+  gcc-mingw-w64-x86-64-win32 g++-mingw-w64-x86-64-win32 \
+  gcc-mingw-w64-i686-win32 g++-mingw-w64-i686-win32 libcmocka-dev
+
+# Sources ------------------------------------------------------------------------------------------------------
+
+sources = $(sort $(wildcard $1))
+
+CORE_SOURCES := $(call sources,pe/*.c loader/*.c loader/inspect/*.c loader/cli/*.c)
+LINUX_SOURCES := $(call sources,loader/host/linux/*.c loader/nt/*.c loader/native/*.c)
+SIM_SOURCES  := $(call sources,loader/host/sim/*.c)
+# What depends on the processor stands in a folder named after it.
+X64_SOURCES  := $(call sources,loader/host/linux/x64/*.[cS] loader/nt/x64/*.[cS])
+X86_SOURCES  := $(call sources,loader/host/linux/x86/*.[cS] loader/nt/x86/*.[cS])
+MAIN_SOURCE  := loader/cli/main.c
+
+HOST64_SOURCES := $(CORE_SOURCES) $(LINUX_SOURCES) $(X64_SOURCES)
+HOST32_SOURCES := $(CORE_SOURCES) $(LINUX_SOURCES) $(X86_SOURCES)
+LDR64_SOURCES  := $(call sources,loader/ldr/*.c loader/ldr/x64/*.[cS])
+LDR32_SOURCES  := $(call sources,loader/ldr/*.c loader/ldr/x86/*.[cS])
+DLL_SOURCES    := $(call sources,loader/dlls/*.c)
+
+# Lanes --------------------------------------------------------------------------------------------------------
+
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Werror
+COMMON   := -std=gnu11 $(WARNINGS) -fno-strict-aliasing -I.
+# _GNU_SOURCE is defined as nothing, like the plain #define that some sources carry: the two may stand together.
+HOST     := $(COMMON) -g -D_GNU_SOURCE= -D_FILE_OFFSET_BITS=64 -DPELOAD_VERSION='"$(VERSION)"'
+# Guest code has no C run-time beneath it: no start-up, no stack cookies, and no entry point of its own.
+GUEST    := $(COMMON) -O2 -ffreestanding -fno-stack-protector -fno-ident
+
+FLAGS_host64 := $(HOST) -O2 -fPIE
+FLAGS_host32 := $(HOST) -O2 -m32 -fno-pie
+FLAGS_guest64 := $(GUEST)
+FLAGS_guest32 := $(GUEST)
+
+COMPILER_host64  = $(HOST_CC)
+COMPILER_host32  = $(HOST_CC)
+COMPILER_guest64 = $(MINGW_X64)gcc
+COMPILER_guest32 = $(MINGW_X86)gcc
+
+LANES := host64 guest64 $(if $(filter 1,$(PELOAD32)),host32 guest32)
+
+# $(call objects,LANE,SOURCES)
+objects = $(patsubst %,$(BUILD)/obj-$1/%.o,$2)
+
+# $(call remember,FILE,TEXT): FILE is rewritten only when TEXT differs from what stands in it, so that whatever
+# depends on FILE is remade exactly when the text (flags, a list of objects) has changed.
+remember = $(if $(call same,$(file <$1),$2),,$(shell mkdir -p $(dir $1))$(file >$1,$2))
+same = $(and $(findstring x$(strip $1)x,x$(strip $2)x),$(findstring x$(strip $2)x,x$(strip $1)x))
+
+# A lane is a compiler with its flags; its objects lie under obj-LANE/ in the shape of the source tree.
+# $(call lane,LANE)
+define lane
+$(call remember,$(BUILD)/obj-$1/flags,$(COMPILER_$1) $(FLAGS_$1))
+$(BUILD)/obj-$1/%.o: % $(BUILD)/obj-$1/flags Makefile
+	@mkdir -p $$(@D)
+	$$(call say,CC,$$(@:$(BUILD)/%.o=%))
+	$$(Q)$(COMPILER_$1) $(FLAGS_$1) -MMD -MP -c -o $$@ $$<
+endef
+
+# Programs -----------------------------------------------------------------------------------------------------
+
+# Statically linked: a dynamic linker's share of the start would cost more than the rest of the host together.
+# Position-independent, so that the fixed places of guest images below stay free.
+LINK_host64 := -static-pie
+# The 32-bit host lies above the 2 GiB that belong to the guest.
+LINK_host32 := -m32 -static -no-pie -Wl,-Ttext-segment=0xe0000000
+
+# $(call program,FILE,LANE,SOURCES)
+define program
+$(call remember,$1.list,$(LINK_$2) $3)
+$1: $(call objects,$2,$3) $1.list
+	$$(call say,LINK,$$@)
+	$$(Q)$(COMPILER_$2) $(LINK_$2) -o $$@ $(call objects,$2,$3)
+endef
+
+# Guest DLLs ---------------------------------------------------------------------------------------------------
+
+# Equal file and section alignment: such a file is mapped page by page like Wine's own. No time stamp: the same
+# sources give the same bytes. libgcc for stack probes and 64-bit arithmetic on x86.
+LINK_DLL := -shared -nostdlib -Wl,-e,0 -Wl,--file-alignment,4096 -Wl,--section-alignment,4096 \
+  -Wl,--no-insert-timestamp -Wl,--exclude-all-symbols
+LINK_guest64 := $(LINK_DLL)
+LINK_guest32 := $(LINK_DLL) -Wl,--kill-at
+DLL_LIBS := -lntdll -lgcc
+
+# Where no other DLL wants to lie, so that nothing of ours has to be moved; each small DLL gets a place of its own
+# from its name.
+BASE_ldr64 := -Wl,--image-base,0x6f0000000
+BASE_ldr32 := -Wl,--image-base,0x6f000000
+BASE_guest64 := -Wl,--enable-auto-image-base
+BASE_guest32 := -Wl,--enable-auto-image-base
+
+# $(call guest_dll,FILE,LANE,SOURCES,DEFINITION FILES,BASE)
+define guest_dll
+$(call remember,$1.list,$(LINK_$2) $5 $3)
+$1: $(call objects,$2,$3) $4 $1.list Makefile
+	@mkdir -p $$(@D)
+	$$(call say,DLL,$$@)
+	$$(Q)$(COMPILER_$2) $(LINK_$2) $5 -o $$@ $(call objects,$2,$3) $4 $(DLL_LIBS)
+endef
+
+# Each loader/dlls/NAME.c with NAME.def is one DLL.
+# $(call small_dll,FOLDER,LANE,NAME)
+small_dll = $(call guest_dll,$1/$3.dll,$2,loader/dlls/$3.c,$(wildcard loader/dlls/$3.def),$(BASE_$2))
+
+DLL_NAMES := $(basename $(notdir $(DLL_SOURCES)))
+DLLS64 := $(DLL_NAMES:%=$(BUILD)/dlls64/%.dll)
+DLLS32 := $(DLL_NAMES:%=$(BUILD)/dlls32/%.dll)
+
+PROGRAMS := $(if $(wildcard $(MAIN_SOURCE)),$(BUILD)/peload) $(if $(LDR64_SOURCES),$(BUILD)/ldr64.dll) $(DLLS64)
+ifeq ($(PELOAD32),1)
+PROGRAMS += $(if $(wildcard $(MAIN_SOURCE)),$(BUILD)/peload32) $(if $(LDR32_SOURCES),$(BUILD)/ldr32.dll) $(DLLS32)
+endif
+
+# Goals that build nothing by themselves must not touch $(BUILD), nor need a compiler: `deps` brings it, and
+# `test` and `demo` start a second make after it.
+BUILDING := $(filter-out clean help deps test demo,$(or $(MAKECMDGOALS),all))
+
+ifneq ($(BUILDING),)
+ifeq ($(shell command -v $(HOST_CC) && command -v $(MINGW_X64)gcc),)
+$(error No $(HOST_CC) or no $(MINGW_X64)gcc here; `make deps` installs what is missing)
+endif
+
+$(foreach l,$(LANES),$(eval $(call lane,$l)))
+$(eval $(call program,$(BUILD)/peload,host64,$(HOST64_SOURCES)))
+$(eval $(call guest_dll,$(BUILD)/ldr64.dll,guest64,$(LDR64_SOURCES),$(wildcard loader/ldr/*.def loader/ldr/x64/*.def),$(BASE_ldr64)))
+$(foreach n,$(DLL_NAMES),$(eval $(call small_dll,$(BUILD)/dlls64,guest64,$n)))
+ifeq ($(PELOAD32),1)
+$(eval $(call program,$(BUILD)/peload32,host32,$(HOST32_SOURCES)))
+$(eval $(call guest_dll,$(BUILD)/ldr32.dll,guest32,$(LDR32_SOURCES),$(wildcard loader/ldr/*.def loader/ldr/x86/*.def),$(BASE_ldr32)))
+$(foreach n,$(DLL_NAMES),$(eval $(call small_dll,$(BUILD)/dlls32,guest32,$n)))
+endif
+
+-include samples/build.mk
+-include tests/build.mk
+-include $(shell test ! -d $(BUILD) || find $(BUILD)/obj-* -name '*.d' 2>/dev/null)
+endif
+
+# Targets ------------------------------------------------------------------------------------------------------
+
+.PHONY: all samples deps test demo install clean help
+
+all: $(PROGRAMS) samples ## build the programs and the samples into build/ (the default)
+
+samples: $(SAMPLES_X64) $(SAMPLES_X86) ## build only the sample programs
+
+deps: ## install what is missing: compilers, cmocka, the guest DLL sets
+	@missing=$$(for p in $(PACKAGES); do \
+	  case $$(dpkg-query -W -f '$${db:Status-Status} ' $$p 2>/dev/null) in *installed*) ;; *) echo $$p ;; esac; done); \
+	if [ -n "$$missing" ]; then \
+	  echo "peload: installing" $$missing; \
+	  if [ "$$(id -u)" = 0 ]; then as_root=; elif command -v sudo >/dev/null; then as_root=sudo; else \
+	    echo "peload: these packages are missing and this is neither root nor is sudo here:" $$missing >&2; exit 1; fi; \
+	  $$as_root apt-get -q update >/dev/null 2>&1 || true; \
+	  told=$$($$as_root env DEBIAN_FRONTEND=noninteractive \
+	    apt-get -q -y --no-install-recommends install $$missing 2>&1 </dev/null) || { \
+	    echo "peload: the installation failed:" "$$(printf '%s\n' "$$told" | grep -m 1 '^E: ')" >&2; exit 1; }; \
+	fi
+	@bash loader/dlls/fetch.sh
+
+test: deps ## set up, build and run every test
+	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory test-all
+
+demo: deps ## set up, build and load one EXE, telling the story
+	@$(MAKE) --no-print-directory all
+	$(BUILD)/peload run -v $(BUILD)/samples/x64/hello.exe one "two words"
+
+install: all ## install below PREFIX (default /usr/local), under DESTDIR
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/peload/dlls64
+	install -m 755 $(BUILD)/peload $(DESTDIR)$(PREFIX)/bin/
+	install -m 644 $(BUILD)/ldr64.dll $(DESTDIR)$(PREFIX)/lib/peload/
+	$(if $(DLLS64),install -m 644 $(DLLS64) $(DESTDIR)$(PREFIX)/lib/peload/dlls64/)
+ifeq ($(PELOAD32),1)
+	install -d $(DESTDIR)$(PREFIX)/lib/peload/dlls32
+	install -m 755 $(BUILD)/peload32 $(DESTDIR)$(PREFIX)/lib/peload/
+	install -m 644 $(BUILD)/ldr32.dll $(DESTDIR)$(PREFIX)/lib/peload/
+	$(if $(DLLS32),install -m 644 $(DLLS32) $(DESTDIR)$(PREFIX)/lib/peload/dlls32/)
+endif
+
+clean: ## remove build/
+	rm -rf $(BUILD)
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' Makefile $(wildcard tests/build.mk)

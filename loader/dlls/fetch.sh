@@ -1,0 +1,195 @@
+#!/usr/bin/env bash
+# Fetches the guest DLL sets: the Windows DLLs above ntdll, and ntdll itself, are real PE files in Debian's libwine
+# packages. Only those files and the NLS tables are kept, in
+#   ${PELOAD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/peload}/wine-VERSION/{x86_64-windows,i386-windows,nls}
+# with a link `current` to it. The machine's package configuration stays as it is: apt works on private lists, so
+# that the i386 package can be had without a foreign architecture. A set appears by one rename, when it is proved;
+# where it stands already, nothing is done and no network is asked.
+set -euo pipefail
+umask 022
+
+say() { printf 'peload: guest DLL sets: %s\n' "$*"; }
+fail() { printf 'peload: guest DLL sets: %s\n' "$*" >&2; exit 1; }
+
+[ -n "${PELOAD_CACHE:-}${XDG_CACHE_HOME:-}${HOME:-}" ] || fail "no place to keep them: set HOME or PELOAD_CACHE"
+cache=${PELOAD_CACHE:-${XDG_CACHE_HOME:-${HOME:-}/.cache}/peload}
+
+is_complete() { [ -f "$1/x86_64-windows/ntdll.dll" ] && [ -f "$1/i386-windows/ntdll.dll" ] && [ -f "$1/nls/locale.nls" ]; }
+
+is_complete "$cache/current" && exit 0
+
+mkdir -p "$cache" 2>/dev/null || fail "cannot make the folder $cache"
+cache=$(cd "$cache" && pwd -P)
+# One at a time: a second run waits here, and then finds the set in its place.
+exec 9>"$cache/lock"
+flock 9
+is_complete "$cache/current" && exit 0
+
+work=
+trap '[ -z "$work" ] || rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM HUP
+rm -rf "$cache"/incoming.*          # left by a run that was killed: the lock is ours, so nobody works there
+work=$(mktemp -d "$cache/incoming.XXXXXX")
+
+point_current_to() {
+  ln -s "$1" "$work/current"
+  mv -T "$work/current" "$cache/current"
+}
+
+# A set that stands there without its link needs no network either.
+for set in $(cd "$cache" && printf '%s\n' wine-* | sort -rV); do
+  if is_complete "$cache/$set"; then
+    point_current_to "$set"
+    say "using $cache/$set"
+    exit 0
+  fi
+done
+
+# Debian's main archive as this machine reaches it ---------------------------------------------------------------
+# The machine's own entries are carried over, so that its mirror, its proxy and its keys keep working; only the
+# release itself is asked (no updates, no third parties), and both architectures.
+
+etc=${PELOAD_FETCH_ETC:-/etc}       # a test can show other entries
+codename=$(. "$etc/os-release" && printf %s "${VERSION_CODENAME:-}")
+mkdir -p "$work/sources" "$work/lists/partial" "$work/cache/archives/partial"
+
+# One-line entries: deb [options] uri suite component...
+one_line_entries() {
+  awk -v suites="$1" '
+    BEGIN { split(suites, list, " "); for (i in list) wanted[list[i]] = 1 }
+    $1 != "deb" || /cdrom:/ { next }
+    {
+      sub(/[ \t]*#.*/, "")
+      options = ""
+      if (match($0, /\[[^]]*\]/)) {
+        options = substr($0, RSTART + 1, RLENGTH - 2)
+        $0 = substr($0, 1, RSTART - 1) " " substr($0, RSTART + RLENGTH)
+        count = split(options, option, " ")
+        options = ""
+        for (i = 1; i <= count; i++)
+          if (option[i] !~ /^arch[+-]?=/) options = options " " option[i]
+      }
+      if (!($3 in wanted)) next
+      for (i = 4; i <= NF; i++)
+        if ($i == "main") { print "deb " (options == "" ? "" : "[" options " ] ") $2, $3, "main"; break }
+    }' /dev/null "${@:2}"
+}
+
+# deb822 entries: paragraphs of fields; a key may stand in the field itself, on continuation lines.
+paragraph_entries() {
+  awk -v suites="$1" '
+    BEGIN { split(suites, list, " "); for (i in list) wanted[list[i]] = 1 }
+    function has(text, word,    words, i) {
+      split(text, words, /[ \t\n]+/)
+      for (i in words) if (words[i] == word) return 1
+      return 0
+    }
+    function finish(    words, i, found) {
+      split(field["suites"], words, /[ \t\n]+/)
+      for (i in words) if (words[i] in wanted) found = words[i]
+      if (found != "" && has(field["types"], "deb") && has(field["components"], "main") &&
+          tolower(field["enabled"]) !~ /no|false|off|0/ && field["uris"] !~ /cdrom:/)
+        print "Types: deb\nURIs:" field["uris"] "\nSuites: " found "\nComponents: main" kept "\n"
+      split("", field); kept = ""; name = ""
+    }
+    FNR == 1 { finish() }
+    /^[ \t]*$/ { finish(); next }
+    /^#/ { next }
+    /^[ \t]/ { if (name in field) field[name] = field[name] "\n" $0; if (keeping) kept = kept "\n" $0; next }
+    {
+      name = tolower($0); sub(/:.*/, "", name)
+      value = $0; sub(/^[^:]*:/, "", value)
+      field[name] = value
+      keeping = (name == "signed-by" || name == "trusted")
+      if (keeping) kept = kept "\n" $0
+    }
+    END { finish() }' /dev/null "${@:2}"
+}
+
+derive_sources() {
+  one_line_entries "$1" "${lists[@]}" >"$work/sources/own.list"
+  paragraph_entries "$1" "${paragraphs[@]}" >"$work/sources/own.sources"
+  [ -s "$work/sources/own.list" ] || [ -s "$work/sources/own.sources" ]
+}
+
+shopt -s nullglob
+lists=("$etc"/apt/sources.list.d/*.list)
+[ ! -f "$etc/apt/sources.list" ] || lists+=("$etc/apt/sources.list")
+paragraphs=("$etc"/apt/sources.list.d/*.sources)
+derive_sources "$codename" || derive_sources "stable oldstable testing unstable sid" ||
+  fail "this machine's package sources name no main archive of Debian ${codename:-(unknown release)}"
+
+apt_private=(-q
+  -o APT::Architecture=amd64 -o APT::Architectures=amd64,i386 -o Dir::Etc::SourceList=/dev/null
+  -o Dir::Etc::SourceParts="$work/sources" -o Dir::State::Lists="$work/lists" -o Dir::Cache="$work/cache"
+  -o Acquire::Languages=none -o Acquire::Retries=2 -o Acquire::http::Timeout=30 -o Acquire::https::Timeout=30)
+# apt would hand its downloads to a user of its own, who cannot enter a folder below /root.
+[ "$(id -u)" != 0 ] || apt_private+=(-o APT::Sandbox::User=root)
+
+# Version, download ----------------------------------------------------------------------------------------------
+
+log=$work/apt.log
+first_error() { grep -m1 '^E: ' "$log" || grep -m1 '^W: Failed' "$log" || echo "apt told no reason"; }
+
+SECONDS=0
+say "reading the package lists of Debian ${codename:-} (amd64, i386)"
+# What counts is whether the package is then found: one broken index of several must not stop this.
+apt-get "${apt_private[@]}" update >"$log" 2>&1 </dev/null || true
+
+versions_of() { { apt-cache "${apt_private[@]}" madison "libwine:$1" 2>>"$log" || true; } | awk -F ' *[|] *' '{ print $2 }'; }
+
+# Both halves must be of one version; a rebuild of one architecture (+bN) does not make it another.
+versions_of amd64 >"$work/amd64"
+versions_of i386 >"$work/i386"
+if ! [ -s "$work/amd64" ] || ! [ -s "$work/i386" ]; then
+  grep -qE '^(E: |W: Failed)' "$log" && fail "the Debian archive could not be reached ($(first_error))"
+  fail "the Debian archive has no libwine for amd64 and i386"
+fi
+version=$(comm -12 <(sed 's/+b[0-9]*$//' "$work/amd64" | sort -u) <(sed 's/+b[0-9]*$//' "$work/i386" | sort -u) |
+  sort -V | tail -n 1)
+[ -n "$version" ] || fail "libwine has different versions for amd64 and i386 in this archive"
+full_version() { grep -Fx -e "$version" "$work/$1" || grep -F -e "$version+b" "$work/$1" | sort -V | tail -n 1; }
+
+free_kb=$(df -Pk "$work" | awk 'NR == 2 { print $4 }')
+[ "$free_kb" -gt 1700000 ] || fail "1.7 GB are needed in $cache, and only $((free_kb / 1024)) MB are free"
+
+say "downloading libwine $version for amd64 and i386 (about 200 MB)"
+(cd "$work" && apt-get "${apt_private[@]}" download "libwine:amd64=$(full_version amd64)" \
+  "libwine:i386=$(full_version i386)") >"$log" 2>&1 </dev/null || fail "the download of libwine failed ($(first_error))"
+
+# Unpack, prove, put in place ------------------------------------------------------------------------------------
+
+set=$work/set
+mkdir "$set"
+unpack() {      # ARCHITECTURE, then the folders wanted below .../wine/
+  local deb=("$work"/libwine_*_"$1".deb)
+  dpkg-deb --fsys-tarfile "${deb[0]}" |
+    tar -C "$set" -x -vv --no-same-owner --no-same-permissions --transform='s,^.*/wine/,,' --show-transformed-names \
+      --wildcards "${@:2}" >"$work/$1.listing" 2>"$log" ||
+    fail "libwine for $1 could not be unpacked ($(head -n 1 "$log"))"
+}
+say "unpacking"
+unpack amd64 '*/wine/x86_64-windows/?*' '*/wine/nls/?*.nls'
+unpack i386 '*/wine/i386-windows/?*'
+
+# Every file has the size that the package's own list tells, and each ntdll is a PE file.
+prove() {
+  local listing=$1 mode size file rest checked=0
+  while read -r mode _ size _ _ file rest; do
+    case $mode in -*) ;; *) continue ;; esac
+    [ -z "$rest" ] && [ "$(stat -c %s "$set/$file")" = "$size" ] || fail "$file is not as the package lists it"
+    checked=$((checked + 1))
+  done <"$listing"
+  [ "$checked" -gt 0 ] || fail "the package holds no PE files where they were expected"
+}
+prove "$work/amd64.listing"
+prove "$work/i386.listing"
+is_complete "$set" || fail "libwine $version holds no ntdll.dll or no NLS tables where they were expected"
+for ntdll in "$set"/*-windows/ntdll.dll; do
+  [ "$(head -c 2 "$ntdll")" = MZ ] || fail "${ntdll#"$set"/} is no PE file"
+done
+
+rm -rf "$cache/wine-$version"       # only an incomplete one can stand there
+mv -T "$set" "$cache/wine-$version"
+point_current_to "wine-$version"
+say "$(du -sh "$cache/wine-$version" | cut -f 1) in $cache/wine-$version ($SECONDS s)"

@@ -1,0 +1,75 @@
+/* The native lane: the loading phases on the NT kernel, with Wine's DLLs above and the guest half (ldr/) between.
+ *
+ *   process.c     the order in which a process is built, step by step. Read this file first.
+ *   parameters.c  command line, environment, standard handles, PEB
+ *   library.c     modules as the guest sees them (LDR_DATA_TABLE_ENTRY), LoadLibrary's way into the phases
+ *   ntdll.c       what is taken from Wine's ntdll and what is replaced; the check that this DLL set is one that works
+ *   section.c     SEC_IMAGE sections that a guest asks for
+ *   crash.c       an exception that nobody handled, turned into facts for the report
+ *
+ * It must not print: the command line gives it functions to tell things to. */
+#ifndef NATIVE_NATIVE_H
+#define NATIVE_NATIVE_H
+
+#include "loader/load.h"
+#include "loader/nt/nt.h"
+
+/* What the command line wants. All strings are borrowed for the life of the process. */
+struct native_options {
+    const char *program;                 /* host path of the EXE */
+    char *const *arguments;              /* NULL-terminated, without the program's name */
+    char *const *environment;            /* NULL-terminated "NAME=value" */
+    const char *dll_set;                 /* folder that holds x86_64-windows, i386-windows, nls */
+    const char *companions;              /* folder that holds ldr64.dll, dlls64 */
+    const char *drive_c;                 /* what C: shows, "": nothing yet */
+    bool occupy;                         /* take the EXE's preferred base on purpose */
+    struct ld_trace *trace;
+    void (*missing)(struct loader *loader, const struct ld_error *error);          /* --check: collect, do not stop */
+    void (*trace_call)(const char *name, const uintptr_t *arguments, unsigned count, NTSTATUS status, uint32_t thread);
+    void (*missing_call)(const char *name);                                        /* unimplemented system call */
+    void (*finish)(uint32_t exit_status);                                          /* does not return */
+    void (*unhandled)(const struct nt_exception *record, const struct nt_context *context);
+    void (*start_failed)(NTSTATUS status, const char *module);                     /* an initialiser failed */
+};
+
+struct native {
+    struct native_options options;
+    struct loader loader;
+    struct ld_module *ntdll, *ldr, *kernel32, *main;
+    struct nt_host_block *block;         /* the guest half's copy, in guest memory */
+    struct nt_ldr_data *lists;           /* PEB.Ldr */
+    const char **search;                 /* folders for DLLs, NULL-terminated */
+    char system_folder[4096];
+    struct pe_image api_sets;
+    unsigned services_known, services_total; /* system calls that ntdll brings, and how many have a handler */
+};
+
+extern struct native native; /* one NT process is one Linux process */
+
+/* Maps and binds the program and all it needs; no guest instruction has run when it returns.
+ * False: *error says why. */
+bool native_prepare(const struct native_options *options, struct ld_error *error);
+/* Starts the first thread. */
+_Noreturn void native_start(void);
+
+/* ---- between the files of this folder ---- */
+
+bool native_system_open(struct ld_error *error);          /* ntdll.c: ntdll, ldr.dll, redirection, system-call numbers */
+uint64_t native_export(struct ld_module *module, const char *name); /* 0: none */
+bool native_lists_build(void);                            /* library.c: PEB.Ldr and an entry for every module */
+NTSTATUS native_private_call(uint32_t number, const uintptr_t *arguments);
+NTSTATUS native_parameters_fill(void);                    /* parameters.c */
+NTSTATUS native_image_open(const char *unix_path, struct nt_image_facts *facts); /* section.c */
+NTSTATUS native_image_map(const char *unix_path, void **base, size_t *size);
+void native_image_facts(const struct pe_image *image, struct nt_image_facts *facts);
+
+/* crash.c: one frame of the stack walk, innermost first; false at the end. */
+struct native_frame { uint64_t ip, sp; const struct ld_module *module; uint32_t rva; char section[9]; const char *symbol;
+                      uint32_t symbol_offset; };
+struct native_walk { struct nt_context context; bool started, ended; unsigned depth; };
+void native_walk_begin(struct native_walk *walk, const struct nt_context *context);
+bool native_walk_next(struct native_walk *walk, struct native_frame *frame);
+/* Where an address lies: module, RVA, section, nearest export. */
+void native_locate(uint64_t address, struct native_frame *frame);
+
+#endif

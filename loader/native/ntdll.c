@@ -1,0 +1,263 @@
+/* Wine's ntdll as a library: system-call numbers read out of its stubs, the functions that ours replace, and the proof
+ * that this DLL set is one with which that works. */
+#include "loader/native/native.h"
+#include "loader/nt/dispatch.h"
+#include "pe/exception.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Functions of ntdll (and two of kernelbase) that ldr.dll answers instead. Whoever imports them gets ours; those that
+ * ntdll also calls itself get a jump at their first byte as well. */
+static const struct replaced {
+    const char *name;
+    bool from_inside; /* called within ntdll: patched */
+    bool kernelbase;  /* exported there, not by ntdll */
+} table[] = {
+    /* the loader's private state: modules are ours */
+    {"LdrAddRefDll", true, false},
+    {"LdrDisableThreadCalloutsForDll", false, false},
+    {"LdrFindEntryForAddress", false, false},
+    {"LdrGetDllFullName", false, false},
+    {"LdrGetDllHandle", false, false},
+    {"LdrGetDllHandleEx", false, false},
+    {"LdrGetProcedureAddress", false, false},
+    {"LdrInitializeThunk", false, false},
+    {"LdrLoadDll", false, false},
+    {"LdrRegisterDllNotification", false, false},
+    {"LdrResolveDelayLoadedAPI", false, false},
+    {"LdrShutdownProcess", false, false},
+    {"LdrShutdownThread", false, false},
+    {"LdrUnloadDll", true, false},
+    {"LdrUnregisterDllNotification", false, false},
+    {"RtlDllShutdownInProgress", true, false},
+    /* start and end of processes and threads */
+    {"RtlExitUserProcess", false, false},
+    {"RtlExitUserThread", true, false},
+    {"RtlFindExportedRoutineByName", false, false},
+    /* statics that only ntdll's own loader sets */
+    {"RtlGetNtProductType", false, false},
+    {"RtlGetNtVersionNumbers", false, false},
+    {"RtlGetProductInfo", false, false},
+    {"RtlGetSystemTimePrecise", false, false},
+    {"RtlGetVersion", true, false},
+    {"RtlIsValidLocaleName", false, false},
+    {"RtlLcidToLocaleName", true, false},
+    {"RtlLocaleNameToLcid", false, false},
+    {"RtlPcToFileHeader", true, false},
+    {"RtlSetUnhandledExceptionFilter", false, false},
+    {"RtlUserThreadStart", false, false},
+    /* second chances are told by the host, not by a debugger program */
+    {"SetUnhandledExceptionFilter", false, true},
+    {"UnhandledExceptionFilter", false, true},
+    {"wine_get_build_id", false, false},
+    {"wine_get_host_version", false, false},
+    {"wine_get_version", false, false},
+};
+enum { REPLACED_COUNT = sizeof table / sizeof *table };
+static uint64_t replacement[REPLACED_COUNT]; /* address in ldr.dll, 0: it has none */
+static struct ld_module *kernelbase;
+
+uint64_t native_export(struct ld_module *module, const char *name)
+{
+    struct pe_export export;
+    if (!module->has_exports || !pe_export_by_name(&module->exports, name, (uint32_t)strlen(name), 0, &export) || export.forwarder)
+        return 0;
+    return module->base + export.rva.value;
+}
+
+/* The table is sorted: binary search. Most imports of ntdll are not in it, and its names share few first letters. */
+static uint64_t redirect(struct loader *loader, const struct ld_module *exporter, const char *name, uint32_t length)
+{
+    (void)loader;
+    if (exporter != native.ntdll) {
+        if ((name[0] != 'S' && name[0] != 'U') || length < 24)
+            return 0;
+        if (!kernelbase && !strcasecmp(exporter->name, "kernelbase.dll"))
+            kernelbase = (struct ld_module *)(uintptr_t)exporter;
+        if (exporter != kernelbase)
+            return 0;
+    }
+    int low = 0, high = REPLACED_COUNT - 1;
+    while (low <= high) {
+        int middle = (low + high) / 2;
+        int order = strncmp(table[middle].name, name, length);
+        if (!order && table[middle].name[length])
+            order = 1;
+        if (!order)
+            return table[middle].kernelbase == (exporter == kernelbase) ? replacement[middle] : 0;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle - 1;
+    }
+    return 0;
+}
+
+static bool refuse(struct ld_error *error, const char *text, const char *symbol)
+{
+    ld_fail(error, LD_BIND, native.ntdll, STATUS_INVALID_IMAGE_FORMAT, text);
+    if (symbol)
+        snprintf(error->symbol, sizeof error->symbol, "%s", symbol);
+    return false;
+}
+
+#ifdef __x86_64__
+enum { JUMP_SIZE = 14 };
+
+/* jmp *0(%rip), then the address: reaches everywhere and needs no register. */
+static void jump_write(uint8_t *code, uint64_t target)
+{
+    static const uint8_t jump[6] = {0xff, 0x25, 0, 0, 0, 0};
+    memcpy(code, jump, sizeof jump);
+    memcpy(code + sizeof jump, &target, sizeof target);
+}
+
+/* Does the function that begins at rva have room for the jump? Unwind data says where it ends. */
+static bool jump_fits(pe_rva rva)
+{
+    struct pe_function function;
+    struct pe_error ignored = {0};
+    return pe_function_find(&native.ntdll->image, rva, &function, &ignored) && function.begin.value == rva.value &&
+           function.end.value - function.begin.value >= JUMP_SIZE;
+}
+
+/* A stub of Wine's x64 ntdll: mov %rcx,%r10; mov $number,%eax; testb $1,0x7ffe0308. */
+static bool stub_number(const uint8_t *code, uint32_t *number)
+{
+    static const uint8_t tail[] = {0xf6, 0x04, 0x25, 0x08, 0x03, 0xfe, 0x7f, 0x01};
+    bool moves = (code[0] == 0x4c && code[1] == 0x8b && code[2] == 0xd1) || (code[0] == 0x49 && code[1] == 0x89 && code[2] == 0xca);
+    if (!moves || code[3] != 0xb8 || memcmp(code + 8, tail, sizeof tail))
+        return false;
+    memcpy(number, code + 4, sizeof *number);
+    return true;
+}
+#else
+enum { JUMP_SIZE = 5 };
+
+static void jump_write(uint8_t *code, uint64_t target)
+{
+    uint32_t distance = (uint32_t)target - ((uint32_t)(uintptr_t)code + JUMP_SIZE);
+    code[0] = 0xe9;
+    memcpy(code + 1, &distance, sizeof distance);
+}
+
+static bool jump_fits(pe_rva rva) { (void)rva; return true; }
+
+/* mov $number,%eax; mov $__wine_syscall,%edx; call *%edx (8.0), or call *%fs:0xc0 (10.0). */
+static bool stub_number(const uint8_t *code, uint32_t *number)
+{
+    if (code[0] != 0xb8 || !((code[5] == 0xba && code[10] == 0xff && code[11] == 0xd2) || (code[5] == 0x64 && code[6] == 0xff)))
+        return false;
+    memcpy(number, code + 1, sizeof *number);
+    return true;
+}
+#endif
+
+/* Every Nt* export whose first bytes are a system-call stub gives a number a name. */
+static bool numbers_read(struct ld_error *error)
+{
+    const struct pe_exports *exports = &native.ntdll->exports;
+    static const char *const needed[] = {"NtClose", "NtContinue", "NtTerminateProcess", "NtAllocateVirtualMemory", "NtCreateFile"};
+    struct pe_export export;
+    for (uint32_t i = 0; i < exports->name_count; i++) {
+        struct pe_span code;
+        uint32_t number;
+        if (!pe_export_name_at(exports, i, &export) || !export.name || export.forwarder)
+            continue;
+        if (!(export.name[0] == 'N' && export.name[1] == 't') && !(export.name[0] == '_' && export.name[1] == '_') &&
+            memcmp(export.name, "wine_", 5))
+            continue;
+        if (pe_slice_rva(&native.ntdll->image, export.rva, 16, &code) && stub_number(code.data, &number)) {
+            native.services_total++;
+            native.services_known += nt_dispatch_bind(export.name, export.name_len, number);
+        }
+    }
+    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
+        struct pe_span code;
+        uint32_t number;
+        uint64_t address = native_export(native.ntdll, needed[i]);
+        if (!address || !pe_slice_rva(&native.ntdll->image, pe_rva_at((uint32_t)(address - native.ntdll->base)), 16, &code) ||
+            !stub_number(code.data, &number))
+            return refuse(error, "this ntdll's system calls have a form that is not known", needed[i]);
+    }
+    return true;
+}
+
+static bool functions_replace(struct ld_error *error)
+{
+    for (int i = 0; i < REPLACED_COUNT; i++) {
+        replacement[i] = native_export(native.ldr, table[i].name);
+        if (!table[i].from_inside || !replacement[i])
+            continue;
+        uint64_t old = native_export(native.ntdll, table[i].name);
+        if (!old)
+            continue; /* an older or newer ntdll that does not have it */
+        pe_rva rva = pe_rva_at((uint32_t)(old - native.ntdll->base));
+        if (!jump_fits(rva))
+            return refuse(error, "a function of this ntdll is too short to be replaced", table[i].name);
+        if (ld_module_writable(&native.loader, native.ntdll, rva, JUMP_SIZE))
+            return refuse(error, "a function of this ntdll could not be replaced", table[i].name);
+        jump_write(native.loader.host->vm_at(native.loader.host, old, JUMP_SIZE), replacement[i]);
+    }
+    if (!ld_protect(&native.loader, native.ntdll, error))
+        return false;
+    native.loader.redirect = redirect;
+    return true;
+}
+
+/* Cells of ntdll through which other modules reach the kernel. */
+static bool cells_fill(struct ld_error *error)
+{
+    static const struct { const char *cell, *target; } cells[] = {
+        {"__wine_syscall_dispatcher", NULL},
+        {"__wine_unix_call_dispatcher", "peload_unix_call"},
+    };
+    for (size_t i = 0; i < sizeof cells / sizeof *cells; i++) {
+        uint64_t at = native_export(native.ntdll, cells[i].cell);
+        uintptr_t value = cells[i].target ? (uintptr_t)native_export(native.ldr, cells[i].target) : nt_process.dispatcher_entry;
+        if (!at || !value)
+            continue;
+        if (ld_module_writable(&native.loader, native.ntdll, pe_rva_at((uint32_t)(at - native.ntdll->base)), sizeof value))
+            return refuse(error, "a cell of this ntdll could not be written", cells[i].cell);
+        memcpy(native.loader.host->vm_at(native.loader.host, at, sizeof value), &value, sizeof value);
+    }
+    return true;
+}
+
+static bool block_fill(struct ld_error *error)
+{
+    uint64_t block = native_export(native.ldr, "peload_host");
+    uint64_t version = native_export(native.ntdll, "wine_get_version");
+    if (!block || !version)
+        return refuse(error, "not a Wine ntdll, or a guest half that does not belong to this program", NULL);
+    native.block = native.loader.host->vm_at(native.loader.host, block, sizeof *native.block);
+    native.block->dispatcher = (void *)nt_process.dispatcher_entry;
+    native.block->build = nt_config.version_build;
+    for (unsigned i = 0; i < native.ntdll->image.section_count; i++) {
+        struct pe_section section;
+        pe_section_at(&native.ntdll->image, i, &section);
+        if (!strcmp(section.name, ".data")) {
+            native.block->ntdll_data = (void *)(uintptr_t)(native.ntdll->base + section.rva.value);
+            native.block->ntdll_data_size = section.size;
+        }
+    }
+    nt_process.exception_entry = (uintptr_t)native_export(native.ntdll, "KiUserExceptionDispatcher");
+    nt_process.apc_entry = (uintptr_t)native_export(native.ldr, "peload_apc");
+    nt_process.thread_entry = (uintptr_t)native_export(native.ldr, "LdrInitializeThunk");
+    nt_process.thread_start = (uintptr_t)native_export(native.ldr, "RtlUserThreadStart");
+    if (!nt_process.exception_entry || !nt_process.apc_entry || !nt_process.thread_entry || !nt_process.thread_start)
+        return refuse(error, "the guest half or ntdll lacks an entry point", NULL);
+    return true;
+}
+
+bool native_system_open(struct ld_error *error)
+{
+    char path[4200];
+    native.ntdll = ld_load(&native.loader, "ntdll.dll", NULL, error);
+    if (!native.ntdll)
+        return false;
+    snprintf(path, sizeof path, "%s/%s", native.options.companions, sizeof(void *) == 8 ? "ldr64.dll" : "ldr32.dll");
+    native.ldr = ld_load_path(&native.loader, path, error);
+    return native.ldr && numbers_read(error) && functions_replace(error) && cells_fill(error) && block_fill(error);
+}

@@ -1,0 +1,206 @@
+/* How the native lane builds a process, in order:
+ *
+ *   1  kernel: the shared arena, the address space, KUSER_SHARED_DATA
+ *   2  the EXE's preferred range is kept free, so that no system DLL is put there first
+ *   3  ntdll, the guest half, and what connects them (system-call numbers, replaced functions)
+ *   4  kernel32, which Windows loads into every process, imported or not
+ *   5  the EXE and all that it needs: mapped, relocated, bound, given TLS slots, protected
+ *   6  process and thread objects, PEB, TEB, stack with the EXE's own sizes
+ *   7  parameters, module lists
+ *   8  first thread: LdrInitializeThunk -> initialisers -> RtlUserThreadStart -> ImageBase + AddressOfEntryPoint
+ *
+ * Nothing of the guest runs before step 8. */
+#include "loader/native/native.h"
+#include "loader/host/linux.h"
+#include "loader/nt/arch.h"
+#include "loader/nt/ex.h"
+#include "loader/nt/mm.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+struct native native;
+
+enum { BUILD = 19043 }; /* the Windows 10 that Wine's DLLs answer for */
+
+#ifdef __x86_64__
+#define SYSTEM_FOLDER "x86_64-windows"
+#define DLLS_FOLDER "dlls64"
+#define USER_HIGH ((uintptr_t)0x7fffffff0000)
+#define MACHINE PE_MACHINE_AMD64
+#else
+#define SYSTEM_FOLDER "i386-windows"
+#define DLLS_FOLDER "dlls32"
+#define USER_HIGH ((uintptr_t)0x7fff0000)
+#define MACHINE PE_MACHINE_I386
+#endif
+
+/* Folders in which DLLs are looked for, in Windows' order: the program's own, ours (what Wine lacks), the system's. */
+static bool search_open(struct ld_error *error)
+{
+    const struct native_options *options = &native.options;
+    const char *slash = strrchr(options->program, '/');
+    size_t length = slash ? (size_t)(slash - options->program) : 0;
+    char *application = malloc(length + 2), *ours = malloc(strlen(options->companions) + sizeof "/" DLLS_FOLDER);
+    native.search = calloc(4, sizeof *native.search);
+    if (!application || !ours || !native.search)
+        return ld_fail_host(error, LD_FIND, NULL, HOST_NO_MEMORY, "no memory for the search path");
+    memcpy(application, options->program, length);
+    strcpy(application + length, slash ? (length ? "" : "/") : ".");
+    sprintf(ours, "%s/%s", options->companions, DLLS_FOLDER);
+    native.search[0] = application;
+    native.search[1] = native.system_folder;
+    native.search[2] = ours;
+    native.loader.search = native.search;
+    return true;
+}
+
+static bool kernel_open(struct ld_error *error)
+{
+    static char nls[4096];
+    const struct native_options *options = &native.options;
+    snprintf(nls, sizeof nls, "%s/nls", options->dll_set);
+    snprintf(native.system_folder, sizeof native.system_folder, "%s/%s", options->dll_set, SYSTEM_FOLDER);
+    nt_config = (struct nt_config){
+        .system_folder = native.system_folder,
+        .nls_folder = nls,
+        .drive_c = options->drive_c,
+        .version_build = BUILD,
+        .trace = options->trace_call,
+        .missing = options->missing_call,
+        .image_open = native_image_open,
+        .image_map = native_image_map,
+        .finish = options->finish,
+        .unhandled = options->unhandled,
+        .private_call = native_private_call,
+    };
+    nt_process.user_low = 0x10000;
+    nt_process.user_high = USER_HIGH;
+    nt_process.dispatcher_entry = (uintptr_t)nt_arch_entry;
+    snprintf(nt_process.image_path, sizeof nt_process.image_path, "%s", options->program);
+    if (!nt_arena_open() || !nt_mm_open() || !nt_ex_user_shared_data_open() || !nt_trap_open())
+        return ld_fail_host(error, LD_START, NULL, HOST_FAILED, "the kernel of this lane could not be set up");
+    struct host *host = nt_mm_host(host_linux_open());
+    if (!host)
+        return ld_fail_host(error, LD_START, NULL, HOST_NO_MEMORY, "no memory for the host");
+    native.loader.host = host;
+    native.loader.trace = options->trace;
+    native.loader.machine = MACHINE;
+    native.loader.user_limit = USER_HIGH;
+    native.loader.missing = options->missing;
+    native.loader.lane = &native;
+    return search_open(error);
+}
+
+/* The API-set schema, which the guest sees through PEB.ApiSetMap and find through the loader. */
+static bool api_sets_open(struct ld_error *error, void **map)
+{
+    char path[4200];
+    void *base;
+    size_t size;
+    struct pe_error pe = {0};
+    snprintf(path, sizeof path, "%s/apisetschema.dll", native.system_folder);
+    *map = NULL;
+    if (nt_mm_map_file(path, &base, &size))
+        return true; /* a set without one: names are taken as they are */
+    if (!pe_open(&native.api_sets, (struct pe_span){base, size}, PE_FORM_FILE, &pe))
+        return ld_fail_pe(error, LD_OPEN, NULL, &pe);
+    for (unsigned i = 0; i < native.api_sets.section_count; i++) {
+        struct pe_section section;
+        pe_section_at(&native.api_sets, i, &section);
+        if (!strcmp(section.name, ".apiset"))
+            *map = (char *)base + section.raw_off.value;
+    }
+    native.loader.apisets = &native.api_sets;
+    return true;
+}
+
+/* Reserves the EXE's preferred range, so that steps 3 and 4 stay out of it. 0: it has none to keep, or it is taken. */
+static uint64_t program_range_keep(uint64_t *size)
+{
+    struct host *host = native.loader.host;
+    struct host_file file;
+    struct pe_image image;
+    struct pe_error ignored = {0};
+    uint64_t base = 0;
+    if (host->file_open(host, native.options.program, &file))
+        return 0; /* the load proper tells why */
+    if (pe_open(&image, (struct pe_span){file.bytes, file.size}, PE_FORM_FILE, &ignored) && !(image.image_base.value & 0xffff)) {
+        base = image.image_base.value;
+        *size = image.size_of_image;
+        if (base && host->vm_reserve(host, &base, *size, 0))
+            base = 0;
+    }
+    host->file_close(host, &file);
+    return base;
+}
+
+/* A program for another machine is told before anything is built for it. */
+static bool program_check(struct ld_error *error)
+{
+    struct stat status;
+    if (stat(native.options.program, &status))
+        return ld_fail_host(error, LD_FIND, NULL, HOST_NOT_FOUND, "no such file");
+    if (S_ISDIR(status.st_mode))
+        return ld_fail_host(error, LD_FIND, NULL, HOST_NOT_A_FILE, "a directory, not a program");
+    return true;
+}
+
+static bool stack_and_objects(struct ld_error *error, void *api_set_map)
+{
+    const struct pe_image *image = &native.main->image;
+    NTSTATUS status = nt_ps_open(image->stack_reserve, image->stack_commit);
+    if (!status) {
+        nt_process.peb->api_set_map = api_set_map;
+        native_image_facts(image, &nt_main_image);
+        nt_main_image.entry_point = (void *)(uintptr_t)(native.main->base + image->entry.value);
+        status = native_parameters_fill();
+    }
+    if (!status && !native_lists_build())
+        status = STATUS_NO_MEMORY;
+    return !status || ld_fail(error, LD_START, native.main, status, "process and first thread could not be made");
+}
+
+bool native_prepare(const struct native_options *options, struct ld_error *error)
+{
+    void *api_set_map;
+    uint64_t size = 0;
+    native.options = *options;
+    if (!program_check(error) || !kernel_open(error) || !api_sets_open(error, &api_set_map))
+        return false;
+    struct host *host = native.loader.host;
+    uint64_t kept = program_range_keep(&size);
+    bool system = native_system_open(error);
+    if (system) {
+        native.kernel32 = ld_load(&native.loader, "kernel32.dll", NULL, error);
+        system = native.kernel32 != NULL;
+    }
+    if (kept)
+        host->vm_release(host, kept, size);
+    if (!system)
+        return false;
+    native.loader.occupy = options->occupy;
+    native.main = ld_load_path(&native.loader, options->program, error);
+    native.loader.occupy = false;
+    if (!native.main)
+        return false;
+    if (native.loader.missing_count) /* --check: everything is told, nothing may start */
+        return true;
+    for (struct ld_module *module = native.loader.first; module; module = module->next) {
+        module->is_static = true;
+        module->references = -1;
+    }
+    return stack_and_objects(error, api_set_map);
+}
+
+void native_start(void)
+{
+    struct ld_module *main = native.main;
+    /* AddressOfEntryPoint 0 in an EXE means the image's first byte, as Windows takes it. */
+    uintptr_t entry = (uintptr_t)(main->base + main->image.entry.value);
+    LD_TRACE(native.loader.trace, LD_START, .verb = "thread", .module = main->name, .address = entry, .from = main->base,
+             .count = nt_process.id, .detail = "first thread, ImageBase + AddressOfEntryPoint");
+    nt_ps_run(entry);
+}

@@ -1,0 +1,101 @@
+/* What a file is: size, times and attributes as NT counts them, from one statx; and errno as a status.
+ *
+ * READONLY is a mode without the owner's write bit. HIDDEN and SYSTEM have no place in a Unix mode: they are kept in the
+ * extended attribute that Samba uses, where somebody has set them. A leading dot hides nothing: Windows
+ * knows no such rule, and a program that creates ".config" and lists the folder expects to find it. */
+#include "loader/nt/io_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+NTSTATUS io_status_of_errno(int error)
+{
+    switch (error) {
+    case ENOENT: return STATUS_OBJECT_NAME_NOT_FOUND;
+    case ENOTDIR: return STATUS_OBJECT_PATH_NOT_FOUND;
+    case EACCES: case EPERM: case EBUSY: return STATUS_ACCESS_DENIED;
+    case EROFS: return STATUS_MEDIA_WRITE_PROTECTED;
+    case ETXTBSY: return STATUS_SHARING_VIOLATION;
+    case EEXIST: return STATUS_OBJECT_NAME_COLLISION;
+    case ENOTEMPTY: return STATUS_DIRECTORY_NOT_EMPTY;
+    case EISDIR: return STATUS_FILE_IS_A_DIRECTORY;
+    case ENAMETOOLONG: return STATUS_OBJECT_NAME_INVALID;
+    case ENOSPC: case EDQUOT: case EFBIG: return STATUS_DISK_FULL;
+    case EMFILE: case ENFILE: return STATUS_TOO_MANY_OPENED_FILES;
+    case ENOMEM: case ENOBUFS: return STATUS_NO_MEMORY;
+    case EFAULT: return STATUS_ACCESS_VIOLATION;
+    case EINVAL: return STATUS_INVALID_PARAMETER;
+    case EXDEV: return STATUS_NOT_SAME_DEVICE;
+    case EBADF: return STATUS_INVALID_HANDLE;
+    case EPIPE: case ECONNRESET: return STATUS_PIPE_CLOSING;
+    case ESPIPE: case ENOTTY: case EOPNOTSUPP: return STATUS_INVALID_DEVICE_REQUEST;
+    case ELOOP: return STATUS_OBJECT_PATH_NOT_FOUND;
+    case ENXIO: case ENODEV: return STATUS_NO_SUCH_DEVICE;
+    default: return STATUS_UNSUCCESSFUL;
+    }
+}
+
+static uint64_t nt_time(struct statx_timestamp time)
+{
+    return (uint64_t)(time.tv_sec + 11644473600) * 10000000 + time.tv_nsec / 100;
+}
+
+/* "0x22": Samba's text; its newer binary form is not read. */
+static uint32_t kept_attributes(ssize_t size, const char *text)
+{
+    return size > 0 ? (uint32_t)strtoul(text, NULL, 16) & (FILE_ATTRIBUTE_HIDDEN | FILE_ATTRIBUTE_SYSTEM) : 0;
+}
+
+static void facts_fill(const struct statx *from, uint32_t kept, struct io_facts *facts)
+{
+    struct statx_timestamp created = from->stx_btime;
+    if (!(from->stx_mask & STATX_BTIME)) {
+        bool changed_first = from->stx_ctime.tv_sec < from->stx_mtime.tv_sec;
+        created = changed_first ? from->stx_ctime : from->stx_mtime;
+    }
+    bool folder = S_ISDIR(from->stx_mode);
+    *facts = (struct io_facts){nt_time(created), nt_time(from->stx_atime), nt_time(from->stx_mtime), nt_time(from->stx_ctime),
+                               folder ? 0 : from->stx_size, folder ? 0 : from->stx_blocks * 512,
+                               makedev(from->stx_dev_major, from->stx_dev_minor), from->stx_ino,
+                               kept | (folder ? FILE_ATTRIBUTE_DIRECTORY : FILE_ATTRIBUTE_ARCHIVE),
+                               from->stx_nlink, from->stx_mode};
+    if (!(from->stx_mode & S_IWUSR) && (folder || S_ISREG(from->stx_mode)))
+        facts->attributes |= FILE_ATTRIBUTE_READONLY;
+}
+
+enum { WANTED = STATX_BASIC_STATS | STATX_BTIME };
+
+NTSTATUS io_facts_of_fd(int fd, struct io_facts *facts)
+{
+    struct statx found;
+    char text[16] = "";
+    if (statx(fd, "", AT_EMPTY_PATH, WANTED, &found))
+        return io_status_of_errno(errno);
+    ssize_t size = S_ISREG(found.stx_mode) || S_ISDIR(found.stx_mode)
+                 ? fgetxattr(fd, "user.DOSATTRIB", text, sizeof text - 1) : 0;
+    facts_fill(&found, kept_attributes(size, text), facts);
+    return STATUS_SUCCESS;
+}
+
+/* A folder's entry is named relative to the folder; getxattr has no such form, so it goes through /proc. */
+NTSTATUS io_facts_of_path(int folder, const char *path, struct io_facts *facts)
+{
+    struct statx found;
+    char text[16] = "", whole[64 + NAME_MAX];
+    if (statx(folder, path, 0, WANTED, &found) && statx(folder, path, AT_SYMLINK_NOFOLLOW, WANTED, &found))
+        return io_status_of_errno(errno);
+    ssize_t size = 0;
+    if (*path != '/')
+        snprintf(whole, sizeof whole, "/proc/self/fd/%d/%s", folder, path);
+    if (S_ISREG(found.stx_mode) || S_ISDIR(found.stx_mode))
+        size = getxattr(*path == '/' ? path : whole, "user.DOSATTRIB", text, sizeof text - 1);
+    facts_fill(&found, kept_attributes(size, text), facts);
+    return STATUS_SUCCESS;
+}

@@ -1,0 +1,274 @@
+/* Shared by io_*.c only. Include it first: it sets the width of file offsets and times for 32-bit hosts. */
+#ifndef NT_IO_PRIVATE_H
+#define NT_IO_PRIVATE_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1
+#endif
+#define _FILE_OFFSET_BITS 64
+#define _TIME_BITS 64
+
+#include "loader/nt/io.h"
+#include "loader/nt/ke.h"
+#include "loader/nt/ps.h"
+
+#include <limits.h>
+#include <sys/types.h>
+
+/* ---- NT's constants ------------------------------------------------------------------------------ */
+
+enum { FILE_READ_DATA = 1, FILE_WRITE_DATA = 2, FILE_APPEND_DATA = 4, FILE_READ_EA = 8, FILE_WRITE_EA = 0x10,
+       FILE_EXECUTE = 0x20, FILE_DELETE_CHILD = 0x40, FILE_READ_ATTRIBUTES = 0x80, FILE_WRITE_ATTRIBUTES = 0x100,
+       ACCESS_DELETE = 0x10000, ACCESS_SYNCHRONIZE = 0x100000, ACCESS_MAXIMUM_ALLOWED = 0x2000000 };
+enum { FILE_SHARE_READ = 1, FILE_SHARE_WRITE = 2, FILE_SHARE_DELETE = 4 };
+enum { FILE_SUPERSEDE, FILE_OPEN, FILE_CREATE, FILE_OPEN_IF, FILE_OVERWRITE, FILE_OVERWRITE_IF };
+enum { FILE_SUPERSEDED, FILE_OPENED, FILE_CREATED, FILE_OVERWRITTEN, FILE_EXISTS, FILE_DOES_NOT_EXIST };
+enum { FILE_DIRECTORY_FILE = 1, FILE_WRITE_THROUGH = 2, FILE_SEQUENTIAL_ONLY = 4, FILE_NO_INTERMEDIATE_BUFFERING = 8,
+       FILE_SYNCHRONOUS_IO_ALERT = 0x10, FILE_SYNCHRONOUS_IO_NONALERT = 0x20, FILE_NON_DIRECTORY_FILE = 0x40,
+       FILE_DELETE_ON_CLOSE = 0x1000, FILE_OPEN_BY_FILE_ID = 0x2000, FILE_OPEN_FOR_BACKUP_INTENT = 0x4000,
+       FILE_OPEN_REPARSE_POINT = 0x200000 };
+enum { FILE_SYNCHRONOUS = FILE_SYNCHRONOUS_IO_ALERT | FILE_SYNCHRONOUS_IO_NONALERT };
+enum { FILE_ATTRIBUTE_READONLY = 1, FILE_ATTRIBUTE_HIDDEN = 2, FILE_ATTRIBUTE_SYSTEM = 4, FILE_ATTRIBUTE_DIRECTORY = 0x10,
+       FILE_ATTRIBUTE_ARCHIVE = 0x20, FILE_ATTRIBUTE_NORMAL = 0x80 };
+enum { FILE_DEVICE_DISK = 7, FILE_DEVICE_NAMED_PIPE = 0x11, FILE_DEVICE_NULL = 0x15, FILE_DEVICE_UNKNOWN = 0x22,
+       FILE_DEVICE_CONSOLE = 0x50 };
+
+/* ---- open files ---------------------------------------------------------------------------------- */
+
+/* What every file object of this area really is. Fixed widths: it lies in the arena. */
+struct io_file {
+    struct nt_file_object file;
+    uint64_t unique;        /* never reused: the key of this process's own state about it */
+    nt_ref record;          /* struct io_record of disk files and directories; 0: none, or its last handle is closed */
+    nt_ref next, prev;      /* the record's other file objects */
+    uint32_t shares;        /* counted in the record's sharing */
+    uint32_t delete_path;   /* bool: FILE_DELETE_ON_CLOSE */
+    uint32_t notification;  /* FileIoCompletionNotificationInformation */
+    uint32_t device_type;   /* FILE_DEVICE_* */
+    uint32_t drive;         /* letter it was opened through, 0: unknown */
+    nt_ref pipe;            /* struct io_pipe */
+    uint32_t pipe_server;   /* bool: the end that NtCreateNamedPipeFile made */
+    uint32_t pipe_read_mode; /* 0 byte stream, 1 messages */
+    uint32_t pipe_no_wait;
+    uint32_t pending;       /* operations under way */
+    uint32_t input;         /* bool: a console's input side */
+};
+_Static_assert(sizeof(struct io_file) == 112 + 64, "one layout for both widths");
+
+/* One inode that somebody has open: what its openers share. Made with the first, freed after the last. */
+struct io_record {
+    uint64_t device, serial;
+    nt_ref next;            /* in its bucket */
+    nt_ref files;           /* struct io_file with handles */
+    uint32_t open;          /* those that take part in sharing */
+    uint32_t readers, writers, deleters, share_readers, share_writers, share_deleters;
+    uint32_t deleting;      /* bool: goes when the last handle is closed */
+    nt_ref delete_path;     /* the name that goes */
+    nt_ref locks;           /* struct io_lock */
+};
+struct io_lock {
+    uint64_t offset, length;
+    nt_ref next, file;
+    uint32_t key, exclusive;
+};
+
+enum { IO_BUCKETS = 256 };
+/* Everything of this area that processes share and that no object holds; nt_io_root leads to it. */
+struct io_root {
+    uint64_t unique;        /* last one given out */
+    nt_ref pipes;           /* struct io_pipe, all instances */
+    uint32_t console_input_mode, console_output_mode, console_input_page, console_output_page, console_set;
+    uint32_t console_attributes, console_x, console_y;
+    uint32_t console_title;
+    nt_ref buckets[IO_BUCKETS];
+};
+struct io_root *io_root(void); /* lock held; NULL: the arena is full */
+
+/* io_record.c. Lock not held unless said. */
+NTSTATUS io_record_attach(struct io_file *file, uint64_t device, uint64_t serial, ACCESS_MASK access, ULONG sharing);
+void io_record_detach(struct io_file *file);                  /* lock held; deletes the file where that is due */
+NTSTATUS io_record_set_deleting(struct io_file *file, bool deleting);
+bool io_record_is_deleting(struct io_file *file);
+bool io_record_others(uint64_t device, uint64_t serial, const struct io_file *except); /* somebody has it open */
+bool io_record_below(const char *folder);                     /* somebody has a file in this folder open */
+void io_record_rename(struct io_file *file, const char *path);
+bool io_record_lock_conflict(struct io_file *file, uint64_t offset, uint64_t length, bool writing, uint32_t key);
+NTSTATUS io_record_lock(struct io_file *file, uint64_t offset, uint64_t length, uint32_t key, bool exclusive);
+NTSTATUS io_record_unlock(struct io_file *file, uint64_t offset, uint64_t length, uint32_t key);
+
+/* ---- names --------------------------------------------------------------------------------------- */
+
+/* File names: what Windows forbids in a name (and bytes that are no UTF-8) shows as U+F000 + character, both ways. */
+size_t io_name_to_unix(const WCHAR *text, size_t length, char *out, size_t room); /* (size_t)-1: no room */
+size_t io_name_from_unix(const char *name, size_t size, WCHAR *out, size_t room);
+int io_name_compare(const WCHAR *a, size_t a_length, const WCHAR *b, size_t b_length); /* without regard to case */
+bool io_name_equals_ascii(const WCHAR *text, size_t length, const char *ascii);       /* without regard to case */
+
+enum io_place { IO_PLACE_PATH, IO_PLACE_PIPE, IO_PLACE_PIPE_ROOT, IO_PLACE_NULL, IO_PLACE_CONSOLE, IO_PLACE_CONSOLE_INPUT,
+                IO_PLACE_CONSOLE_OUTPUT };
+/* What an NT name means before anybody looks at the disk. */
+struct io_name {
+    enum io_place place;
+    char path[PATH_MAX];     /* first place to look */
+    char other[PATH_MAX];    /* second one, and where a new file goes; "": the same as path */
+    size_t fixed, other_fixed; /* bytes at the beginning that are certain to exist as spelt, or are ours to make */
+    bool system;             /* path lies in the system DLLs' folder, which guests do not write */
+    bool folder;             /* ended with a backslash */
+    uint32_t drive;          /* letter, 0: none */
+    const WCHAR *rest;       /* a pipe's name */
+    unsigned rest_length;
+};
+NTSTATUS io_name_parse(const WCHAR *text, unsigned length, const char *root_path, struct io_name *name);
+NTSTATUS io_name_of_attributes(const struct nt_attributes *attributes, struct io_name *name); /* with their root */
+
+/* io_lookup.c: letter case. FOUND: path is spelt as on disk. */
+enum io_found { IO_FOUND, IO_NO_NAME, IO_NO_PATH };
+enum io_found io_lookup(char *path, size_t fixed);
+/* io_path.c: both places, and the folders that every Windows has (made where `make`). On IO_NO_NAME name->path is where
+ * a new file would go. */
+enum io_found io_name_resolve(struct io_name *name, bool exact_failed, bool make);
+NTSTATUS io_found_status(enum io_found found);
+
+/* A folder's names, sorted without regard to case. Shared, counted, never changed once made. */
+struct io_entry { uint32_t name, wide; uint16_t wide_length; uint8_t type; };
+struct io_listing {
+    unsigned references;
+    unsigned count;
+    struct io_entry *entries;
+    char *names;             /* NUL-terminated, as on disk */
+    WCHAR *wides;
+    size_t names_size, wides_length;
+};
+NTSTATUS io_listing_read(int folder, struct io_listing **out);
+void io_listing_release(struct io_listing *listing);
+
+/* ---- facts about a file -------------------------------------------------------------------------- */
+
+struct io_facts {
+    uint64_t created, accessed, written, changed; /* NT times */
+    uint64_t size, allocated, device, serial;
+    uint32_t attributes, links, mode;
+};
+NTSTATUS io_facts_of_fd(int fd, struct io_facts *facts);
+NTSTATUS io_facts_of_path(int folder, const char *path, struct io_facts *facts); /* follows symbolic links that lead somewhere */
+NTSTATUS io_status_of_errno(int error);
+/* The path of an open file, copied: false when it has none or there is no room. */
+bool io_file_path(struct io_file *file, char *out, size_t room);
+
+/* ---- file objects -------------------------------------------------------------------------------- */
+
+NTSTATUS io_file_create(uint32_t kind, uint32_t options, const char *path, struct io_file **out);
+NTSTATUS io_file_of_handle(HANDLE handle, ACCESS_MASK wanted, struct io_file **file, int *fd, ACCESS_MASK *granted);
+void io_file_release(struct io_file *file);
+/* Gives the guest handle and status block; takes fd over in any case. */
+NTSTATUS io_handle_give(struct io_file *file, ACCESS_MASK granted, ULONG attributes, int fd, HANDLE *guest_handle,
+                        IO_STATUS_BLOCK *guest_io, ULONG_PTR information);
+NTSTATUS io_status_give(IO_STATUS_BLOCK *guest_io, NTSTATUS status, ULONG_PTR information);
+int io_open(const char *path, int flags, unsigned mode); /* close-on-exec; raises the limit of open files once; -1: errno */
+
+/* ---- operations that end later ------------------------------------------------------------------- */
+
+/* Whom an operation tells when it is done. */
+struct io_finish {
+    struct io_file *file;
+    struct nt_object *event;      /* referenced, NULL: none */
+    struct nt_thread_object *thread; /* referenced, with an APC routine */
+    uintptr_t routine, context;
+    IO_STATUS_BLOCK *io;          /* guest */
+};
+NTSTATUS io_finish_begin(struct io_finish *finish, struct io_file *file, HANDLE event, uintptr_t routine, uintptr_t context,
+                         IO_STATUS_BLOCK *io);
+/* Writes the status block, signals, queues, posts, and lets go. was_pending: the caller has been told STATUS_PENDING. */
+void io_finish_end(struct io_finish *finish, NTSTATUS status, ULONG_PTR information, bool was_pending);
+void io_finish_drop(struct io_finish *finish);
+
+/* An operation of an asynchronous handle that could not be done at once. step() is called on the I/O thread when fd is
+ * ready (or every few milliseconds, fd -1) until it returns something else than STATUS_PENDING. */
+struct io_later {
+    struct io_finish finish;
+    int fd;                       /* its own duplicate, -1: none */
+    short events;                 /* POLLIN, POLLOUT; 0: polled by time */
+    NTSTATUS (*step)(struct io_later *later, ULONG_PTR *information);
+    void (*drop)(struct io_later *later); /* frees what step used; may be NULL */
+    void *buffer;                 /* guest */
+    uint32_t length, done, filter;
+    uint64_t offset, span;
+    uint32_t key, exclusive;
+    uint32_t thread_id;           /* who asked */
+    void *own;
+    bool cancelled;
+    struct io_later *next;
+};
+NTSTATUS io_later_add(const struct io_later *later); /* STATUS_PENDING, or why not; then nothing was taken over */
+/* Ends waiting operations of this file with STATUS_CANCELLED; io NULL: all of them. How many. */
+unsigned io_later_cancel(struct io_file *file, IO_STATUS_BLOCK *io, uint32_t thread_id);
+
+/* ---- transfer of other kinds --------------------------------------------------------------------- */
+
+NTSTATUS io_pipe_read(struct io_file *file, int fd, void *buffer, uint32_t length, bool wait, ULONG_PTR *done);
+NTSTATUS io_pipe_write(struct io_file *file, int fd, const void *buffer, uint32_t length, bool wait, ULONG_PTR *done);
+NTSTATUS io_pipe_open(const struct io_name *name, ACCESS_MASK access, ULONG options, struct io_file **file, int *fd);
+NTSTATUS io_pipe_control(struct io_file *file, int fd, const struct io_finish *finish, ULONG code, const void *input,
+                         ULONG input_length, void *output, ULONG output_length, ULONG_PTR *done);
+NTSTATUS io_pipe_query(struct io_file *file, int fd, ULONG information_class, void *buffer, ULONG length, ULONG_PTR *done);
+NTSTATUS io_pipe_set(struct io_file *file, ULONG information_class, const void *buffer, ULONG length);
+void io_pipe_closed(struct io_file *file);  /* lock held */
+void io_pipe_ignore_signal(void);
+NTSTATUS io_console_read(int fd, void *buffer, uint32_t length, ULONG_PTR *done);
+NTSTATUS io_console_control(struct io_file *file, int fd, ULONG code, const void *input, ULONG input_length, void *output,
+                            ULONG output_length, ULONG_PTR *done);
+NTSTATUS io_console_open(enum io_place place, ACCESS_MASK access, ULONG options, struct io_file **file, int *fd);
+void io_search_forget(uint64_t unique);     /* lock held: a directory's listing goes with its file object */
+
+/* Handlers listed in io_services.c. BOOLEAN parameters are words here: only their low byte counts. */
+NTSTATUS NtCreateFile(HANDLE *handle, ACCESS_MASK access, const OBJECT_ATTRIBUTES *attributes, IO_STATUS_BLOCK *io,
+                      const LARGE_INTEGER *allocation, ULONG file_attributes, ULONG sharing, ULONG disposition, ULONG options,
+                      void *ea, ULONG ea_length);
+NTSTATUS NtOpenFile(HANDLE *handle, ACCESS_MASK access, const OBJECT_ATTRIBUTES *attributes, IO_STATUS_BLOCK *io,
+                    ULONG sharing, ULONG options);
+NTSTATUS NtDeleteFile(const OBJECT_ATTRIBUTES *attributes);
+NTSTATUS NtReadFile(HANDLE handle, HANDLE event, uintptr_t routine, uintptr_t context, IO_STATUS_BLOCK *io, void *buffer,
+                    ULONG length, const LARGE_INTEGER *offset, const ULONG *key);
+NTSTATUS NtWriteFile(HANDLE handle, HANDLE event, uintptr_t routine, uintptr_t context, IO_STATUS_BLOCK *io,
+                     const void *buffer, ULONG length, const LARGE_INTEGER *offset, const ULONG *key);
+NTSTATUS NtReadFileScatter(HANDLE handle, HANDLE event, uintptr_t routine, uintptr_t context, IO_STATUS_BLOCK *io,
+                           const void *segments, ULONG length, const LARGE_INTEGER *offset, const ULONG *key);
+NTSTATUS NtWriteFileGather(HANDLE handle, HANDLE event, uintptr_t routine, uintptr_t context, IO_STATUS_BLOCK *io,
+                           const void *segments, ULONG length, const LARGE_INTEGER *offset, const ULONG *key);
+NTSTATUS NtFlushBuffersFile(HANDLE handle, IO_STATUS_BLOCK *io);
+NTSTATUS NtLockFile(HANDLE handle, HANDLE event, uintptr_t routine, uintptr_t context, IO_STATUS_BLOCK *io,
+                    const LARGE_INTEGER *offset, const LARGE_INTEGER *length, ULONG key, uintptr_t immediately, uintptr_t exclusive);
+NTSTATUS NtUnlockFile(HANDLE handle, IO_STATUS_BLOCK *io, const LARGE_INTEGER *offset, const LARGE_INTEGER *length, ULONG key);
+NTSTATUS NtCancelIoFile(HANDLE handle, IO_STATUS_BLOCK *io);
+NTSTATUS NtCancelIoFileEx(HANDLE handle, IO_STATUS_BLOCK *which, IO_STATUS_BLOCK *io);
+NTSTATUS NtCancelSynchronousIoFile(HANDLE thread, IO_STATUS_BLOCK *which, IO_STATUS_BLOCK *io);
+NTSTATUS NtQueryAttributesFile(const OBJECT_ATTRIBUTES *attributes, void *information);
+NTSTATUS NtQueryFullAttributesFile(const OBJECT_ATTRIBUTES *attributes, void *information);
+NTSTATUS NtQueryInformationFile(HANDLE handle, IO_STATUS_BLOCK *io, void *buffer, ULONG length, ULONG information_class);
+NTSTATUS NtSetInformationFile(HANDLE handle, IO_STATUS_BLOCK *io, const void *buffer, ULONG length, ULONG information_class);
+NTSTATUS NtQueryDirectoryFile(HANDLE handle, HANDLE event, uintptr_t routine, uintptr_t context, IO_STATUS_BLOCK *io,
+                              void *buffer, ULONG length, ULONG information_class, uintptr_t single,
+                              const UNICODE_STRING *mask, uintptr_t restart);
+NTSTATUS NtNotifyChangeDirectoryFile(HANDLE handle, HANDLE event, uintptr_t routine, uintptr_t context, IO_STATUS_BLOCK *io,
+                                     void *buffer, ULONG length, ULONG filter, uintptr_t subtree);
+NTSTATUS NtQueryVolumeInformationFile(HANDLE handle, IO_STATUS_BLOCK *io, void *buffer, ULONG length, ULONG information_class);
+NTSTATUS NtSetVolumeInformationFile(HANDLE handle, IO_STATUS_BLOCK *io, const void *buffer, ULONG length,
+                                    ULONG information_class);
+NTSTATUS NtDeviceIoControlFile(HANDLE handle, HANDLE event, uintptr_t routine, uintptr_t context, IO_STATUS_BLOCK *io,
+                               ULONG code, const void *input, ULONG input_length, void *output, ULONG output_length);
+NTSTATUS NtFsControlFile(HANDLE handle, HANDLE event, uintptr_t routine, uintptr_t context, IO_STATUS_BLOCK *io, ULONG code,
+                         const void *input, ULONG input_length, void *output, ULONG output_length);
+NTSTATUS NtCreateNamedPipeFile(HANDLE *handle, ACCESS_MASK access, const OBJECT_ATTRIBUTES *attributes, IO_STATUS_BLOCK *io,
+                               ULONG sharing, ULONG disposition, ULONG options, ULONG pipe_type, ULONG read_mode,
+                               ULONG completion_mode, ULONG instances, ULONG inbound, ULONG outbound,
+                               const LARGE_INTEGER *timeout);
+NTSTATUS NtQueryEaFile(HANDLE handle, IO_STATUS_BLOCK *io, void *buffer, ULONG length, uintptr_t single, const void *list,
+                       ULONG list_length, const ULONG *index, uintptr_t restart);
+NTSTATUS NtSetEaFile(HANDLE handle, IO_STATUS_BLOCK *io, const void *buffer, ULONG length);
+NTSTATUS wine_nt_to_unix_file_name(const OBJECT_ATTRIBUTES *attributes, char *buffer, ULONG *size, ULONG disposition);
+NTSTATUS wine_unix_to_nt_file_name(const char *name, WCHAR *buffer, ULONG *size);
+
+/* The directory's mask in Microsoft's documented language: * ? and the DOS forms < > ". */
+bool io_mask_matches(const WCHAR *mask, size_t mask_length, const WCHAR *name, size_t length);
+
+#endif

@@ -1,0 +1,191 @@
+/* Handle tables: one per process, in the arena, so that another process can look into it and a dead one's can be
+ * given back. Entries lie in chunks of one page, found through an array of chunks; closed ones are used again first. */
+#include "loader/nt/ob_private.h"
+#include "loader/nt/ps.h"
+
+#include <assert.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { CHUNK_BITS = 8, CHUNK_SIZE = 1 << CHUNK_BITS, INDEX_LIMIT = 1 << 24, FIRST_ROOM = 4 };
+_Static_assert(sizeof(struct ob_handle) * CHUNK_SIZE == 4096, "a chunk is one page");
+
+static struct ob_handle_table *own_table;
+static bool own_published; /* the process object knows it */
+
+/* The table moves into the process object as soon as there is one: handles may be made before. */
+static struct ob_handle_table *table_own(void)
+{
+    struct nt_process_object *process = ob_at(nt_process.object);
+    if (!own_table) {
+        nt_ref ref = nt_arena_allocate(sizeof *own_table);
+        if (!ref)
+            return NULL;
+        own_table = ob_at(ref);
+        own_table->process = (uint32_t)getpid();
+        own_table->fresh = 1; /* 0 is never a handle */
+        own_table->next = ob_arena->processes;
+        if (own_table->next)
+            ((struct ob_handle_table *)ob_at(own_table->next))->prev = ref;
+        ob_arena->processes = ref;
+    }
+    if (process) {
+        process->handle_table = ob_ref(own_table);
+        own_published = true;
+    }
+    return own_table;
+}
+
+static struct ob_handle *entry_at(const struct ob_handle_table *table, uint32_t index)
+{
+    const nt_ref *chunks = ob_at(table->chunks);
+    return (struct ob_handle *)ob_at(chunks[index >> CHUNK_BITS]) + (index & (CHUNK_SIZE - 1));
+}
+
+/* Room for index `fresh`, which begins a new chunk. */
+static bool table_grow(struct ob_handle_table *table)
+{
+    uint32_t chunk = table->fresh >> CHUNK_BITS;
+    if (chunk >= table->chunk_room) {
+        uint32_t room = table->chunk_room ? table->chunk_room * 2 : FIRST_ROOM;
+        nt_ref chunks = nt_arena_allocate(room * sizeof(nt_ref));
+        if (!chunks)
+            return false;
+        if (table->chunks)
+            memcpy(ob_at(chunks), ob_at(table->chunks), table->chunk_room * sizeof(nt_ref));
+        nt_arena_free(table->chunks, table->chunk_room * sizeof(nt_ref));
+        table->chunks = chunks;
+        table->chunk_room = room;
+    }
+    nt_ref *chunks = ob_at(table->chunks);
+    if (!chunks[chunk])
+        chunks[chunk] = nt_arena_allocate(CHUNK_SIZE * sizeof(struct ob_handle));
+    return chunks[chunk] != 0;
+}
+
+static uint32_t index_take(struct ob_handle_table *table)
+{
+    uint32_t index = table->free;
+    if (index) {
+        table->free = entry_at(table, index)->access;
+        return index;
+    }
+    index = table->fresh;
+    if (index == INDEX_LIMIT)
+        return 0;
+    if ((index == 1 || !(index & (CHUNK_SIZE - 1))) && !table_grow(table))
+        return 0;
+    table->fresh++;
+    return index;
+}
+
+NTSTATUS ob_handle_new(struct nt_object *object, ACCESS_MASK granted, ULONG attributes, int fd, HANDLE *out)
+{
+    struct ob_handle_table *table = own_published ? own_table : table_own();
+    uint32_t index = table ? index_take(table) : 0;
+    if (!index)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    *entry_at(table, index) = (struct ob_handle){ob_ref(object), granted, attributes & OBJ_INHERIT ? OB_HANDLE_INHERIT : 0, fd};
+    table->count++;
+    object->handles++;
+    object->references++;
+    *out = (HANDLE)index * 4;
+    return STATUS_SUCCESS;
+}
+
+/* The two lowest bits are the program's own ("tag bits"). */
+struct ob_handle *ob_handle_entry(HANDLE handle)
+{
+    struct ob_handle_table *table = own_table;
+    HANDLE index = handle >> 2;
+    if (!table || index == 0 || index >= table->fresh)
+        return NULL;
+    struct ob_handle *entry = entry_at(table, (uint32_t)index);
+    return entry->object ? entry : NULL;
+}
+
+static struct nt_object *pseudo_object(HANDLE handle)
+{
+    if (handle == NT_CURRENT_PROCESS)
+        return ob_at(nt_process.object);
+    if (handle == NT_CURRENT_THREAD) {
+        struct nt_thread *thread = nt_current();
+        return thread && thread->object ? &thread->object->head : NULL;
+    }
+    return NULL;
+}
+
+NTSTATUS ob_handle_find(HANDLE handle, enum nt_type type, ACCESS_MASK wanted, struct nt_object **object, int *fd,
+                        ACCESS_MASK *granted)
+{
+    struct ob_handle *entry = ob_handle_entry(handle);
+    struct nt_object *found;
+    ACCESS_MASK access;
+    if (entry) {
+        found = ob_at(entry->object);
+        access = entry->access;
+    } else {
+        found = pseudo_object(handle);
+        if (!found)
+            return STATUS_INVALID_HANDLE;
+        access = nt_type_generic[found->type].all;
+    }
+    if (type != NT_ANY && found->type != type)
+        return STATUS_OBJECT_TYPE_MISMATCH;
+    if ((access & wanted) != wanted)
+        return STATUS_ACCESS_DENIED;
+    *object = found;
+    if (fd)
+        *fd = entry ? entry->fd : -1;
+    if (granted)
+        *granted = access;
+    return STATUS_SUCCESS;
+}
+
+NTSTATUS ob_handle_remove(HANDLE handle, int *fd)
+{
+    struct ob_handle *entry = ob_handle_entry(handle);
+    *fd = -1;
+    if (!entry)
+        return STATUS_INVALID_HANDLE;
+    if (entry->flags & OB_HANDLE_PROTECT)
+        return STATUS_HANDLE_NOT_CLOSABLE;
+    struct nt_object *object = ob_at(entry->object);
+    *fd = entry->fd;
+    entry->object = 0;
+    entry->access = own_table->free;
+    own_table->free = (uint32_t)(handle >> 2);
+    own_table->count--;
+    ob_object_handle_closed(object);
+    return STATUS_SUCCESS;
+}
+
+NTSTATUS nt_handle_create(struct nt_object *object, ACCESS_MASK access, ULONG attributes, int fd, HANDLE *out)
+{
+    nt_lock();
+    NTSTATUS status = ob_handle_new(object, nt_access_map(object->type, access), attributes, fd, out);
+    nt_unlock();
+    return status;
+}
+
+NTSTATUS nt_handle_object(HANDLE handle, enum nt_type type, ACCESS_MASK wanted, struct nt_object **object, int *fd,
+                          ACCESS_MASK *granted)
+{
+    nt_lock();
+    NTSTATUS status = ob_handle_find(handle, type, wanted, object, fd, granted);
+    if (!status)
+        (*object)->references++;
+    nt_unlock();
+    return status;
+}
+
+NTSTATUS nt_handle_close(HANDLE handle)
+{
+    int fd;
+    nt_lock();
+    NTSTATUS status = ob_handle_remove(handle, &fd);
+    nt_unlock();
+    if (fd >= 0)
+        close(fd);
+    return status;
+}

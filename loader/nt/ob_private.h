@@ -1,0 +1,149 @@
+/* Shared by ob_*.c and ke_*.c only: what they do under the lock. */
+#ifndef NT_OB_PRIVATE_H
+#define NT_OB_PRIVATE_H
+
+#include "loader/nt/ob.h"
+
+/* ---- arena --------------------------------------------------------------------------------------- */
+
+enum { OB_CLASS_FINE = 64, OB_CLASS_COUNT = OB_CLASS_FINE + 80, OB_NAME_BUCKETS = 64, OB_WAKE_LIMIT = 64 };
+
+/* Page 0 of the arena. Fixed-width fields only: 32- and 64-bit processes share it. */
+struct ob_arena {
+    uint32_t magic, version;
+    uint32_t size;                   /* bytes that may be handed out */
+    uint32_t top;                    /* nothing from here on was ever handed out: it is zero */
+    uint32_t lock;                   /* owner's Linux thread ID, OB_LOCK_WAITERS; 0: free */
+    uint32_t takeovers;              /* how often the lock was taken from a dead owner */
+    nt_ref root;                     /* directory `\`, 0: the name space is not made yet */
+    nt_ref name_table;               /* array of name_buckets chains; 0: the one below is used */
+    uint32_t name_buckets, name_count;
+    nt_ref ids;                      /* array of chunks */
+    uint32_t id_chunks, id_next;     /* next number / 4 that was never given out */
+    uint32_t id_free_first, id_free_last; /* given back, oldest first */
+    nt_ref processes;                /* handle tables of all processes, for the repair */
+    uint32_t first_buckets[OB_NAME_BUCKETS];
+    nt_ref free[OB_CLASS_COUNT];     /* by size class, linked through the first word */
+};
+extern struct ob_arena *ob_arena;
+
+static inline void *ob_at(nt_ref ref)
+{
+    return ref ? (char *)ob_arena + ref : NULL;
+}
+
+static inline nt_ref ob_ref(const void *address)
+{
+    return address ? (nt_ref)((const char *)address - (const char *)ob_arena) : 0;
+}
+
+/* ---- lock ---------------------------------------------------------------------------------------- */
+
+enum { OB_LOCK_WAITERS = 0x80000000u };
+/* Called with the lock held after it was taken from an owner that died inside: makes the arena whole again. */
+extern void (*ob_lock_repair)(uint32_t dead_owner);
+/* A thread to be woken when this one lets the lock go, so that it does not run into the held lock. */
+void ob_wake_later(uint32_t *futex);
+long ob_futex_wake(uint32_t *word, int count);
+
+/* What FUTEX_WAIT_BITSET takes on both widths. */
+struct ob_timespec { int64_t seconds, nanoseconds; };
+/* Sleeps while *word == value, until the absolute deadline on that clock (NULL: for ever). 0 or -errno. */
+long ob_futex_wait(uint32_t *word, uint32_t value, const struct ob_timespec *deadline, bool realtime);
+
+/* ---- objects (lock held) ------------------------------------------------------------------------- */
+
+struct nt_object *ob_object_new(enum nt_type type, uint32_t size);
+void ob_object_unreference(struct nt_object *object);
+/* One handle less: at the last one the name goes, unless the object is permanent. */
+void ob_object_handle_closed(struct nt_object *object);
+
+/* ---- names (lock held) --------------------------------------------------------------------------- */
+
+struct ob_name {
+    nt_ref next;                     /* in the hash chain */
+    uint32_t hash;
+    nt_ref object, directory;        /* directory 0: the root itself */
+    nt_ref sibling_next, sibling_prev; /* in the directory, in order of insertion */
+    uint32_t length;                 /* WCHARs */
+    uint32_t size;                   /* bytes of this block */
+    WCHAR text[];
+};
+
+struct ob_directory {
+    struct nt_object head;
+    nt_ref first, last;              /* struct ob_name */
+};
+
+struct ob_symlink {
+    struct nt_object head;
+    uint32_t length;                 /* WCHARs */
+    uint32_t pad;
+    WCHAR target[];                  /* NUL-terminated */
+};
+struct nt_object *ob_symlink_new(const WCHAR *target, uint32_t length);
+
+/* Where a name leads. */
+struct ob_place {
+    struct nt_object *object;        /* what has the name; NULL: nobody */
+    struct nt_object *directory;     /* where it is or would be */
+    const WCHAR *leaf;               /* last component, in `path` or in the caller's text */
+    unsigned length;
+    WCHAR *path;                     /* malloc'd when a symbolic link was followed; the caller frees */
+};
+NTSTATUS ob_name_find(const struct nt_attributes *attributes, enum nt_type type, struct ob_place *place);
+NTSTATUS ob_name_insert(struct nt_object *object, struct nt_object *directory, const WCHAR *leaf, unsigned length);
+void ob_name_remove(struct nt_object *object);
+/* "\BaseNamedObjects\x" of a named object; NULL text: no memory. Length 0: it has no name. */
+bool ob_name_full(const struct nt_object *object, struct nt_string *out);
+/* The one entry of this name in the directory. */
+struct ob_name *ob_name_lookup(const struct nt_object *directory, const WCHAR *text, unsigned length, bool insensitive);
+NTSTATUS ob_name_space_open(void);
+
+/* ---- handles (lock held) ------------------------------------------------------------------------- */
+
+enum { OB_HANDLE_INHERIT = 1, OB_HANDLE_PROTECT = 2 };
+struct ob_handle {
+    nt_ref object;                   /* 0: free */
+    ACCESS_MASK access;              /* free: index of the next free one */
+    uint32_t flags;                  /* OB_HANDLE_* */
+    int32_t fd;                      /* -1: none */
+};
+
+struct ob_handle_table {
+    nt_ref next, prev;               /* of other processes */
+    uint32_t process;                /* Linux process ID */
+    uint32_t count;                  /* open handles */
+    uint32_t fresh;                  /* first index that was never used */
+    uint32_t free;                   /* list of closed ones, 0: none */
+    nt_ref chunks;                   /* array of chunk_room refs */
+    uint32_t chunk_room;
+};
+
+NTSTATUS ob_handle_new(struct nt_object *object, ACCESS_MASK granted, ULONG attributes, int fd, HANDLE *out);
+struct ob_handle *ob_handle_entry(HANDLE handle);
+/* nt_handle_object without the lock and the reference. */
+NTSTATUS ob_handle_find(HANDLE handle, enum nt_type type, ACCESS_MASK wanted, struct nt_object **object, int *fd,
+                        ACCESS_MASK *granted);
+/* Takes the entry out; *fd is the caller's to close, without the lock. */
+NTSTATUS ob_handle_remove(HANDLE handle, int *fd);
+
+/* nt_id_object without the reference. */
+struct nt_object *ob_id_find(uint32_t id, enum nt_type type);
+
+/* ---- services in other files --------------------------------------------------------------------- */
+
+NTSTATUS NtQueryObject(HANDLE handle, ULONG information_class, void *buffer, ULONG length, ULONG *returned);
+NTSTATUS NtSetInformationObject(HANDLE handle, ULONG information_class, const void *buffer, ULONG length);
+NTSTATUS NtCreateDirectoryObject(HANDLE *handle, ACCESS_MASK access, const OBJECT_ATTRIBUTES *attributes);
+NTSTATUS NtOpenDirectoryObject(HANDLE *handle, ACCESS_MASK access, const OBJECT_ATTRIBUTES *attributes);
+NTSTATUS NtQueryDirectoryObject(HANDLE handle, void *buffer, ULONG length, BOOLEAN single, BOOLEAN restart,
+                                ULONG *context, ULONG *returned);
+NTSTATUS NtCreateSymbolicLinkObject(HANDLE *handle, ACCESS_MASK access, const OBJECT_ATTRIBUTES *attributes,
+                                    const UNICODE_STRING *target);
+NTSTATUS NtOpenSymbolicLinkObject(HANDLE *handle, ACCESS_MASK access, const OBJECT_ATTRIBUTES *attributes);
+NTSTATUS NtQuerySymbolicLinkObject(HANDLE handle, UNICODE_STRING *target, ULONG *returned);
+NTSTATUS NtQuerySecurityObject(HANDLE handle, ULONG wanted, void *buffer, ULONG length, ULONG *needed);
+NTSTATUS NtSetSecurityObject(HANDLE handle, ULONG parts, const void *descriptor);
+
+#endif

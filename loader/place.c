@@ -1,0 +1,92 @@
+/* place: where in the address space the image goes. The preferred base where that is free and allowed, else anywhere,
+ * which a relocation table must make good. */
+#include "loader/load.h"
+
+#include <assert.h>
+
+/* Where user space ends when the lane sets no limit: on x64 the last 64 KiB below 128 TiB are no man's land. */
+#define USER_END_64 0x7fffffff0000u
+#define USER_END_32 0xffff0000u
+
+static uint64_t user_end(const struct loader *loader, const struct pe_image *source)
+{
+    if (loader->user_limit)
+        return loader->user_limit;
+    return source->is_64 ? USER_END_64 : USER_END_32;
+}
+
+/* 0, the NULL pages, kernel space and odd places cannot be taken literally; compare without sums that wrap. */
+static bool base_is_usable(const struct loader *loader, const struct pe_image *source)
+{
+    uint64_t base = source->image_base.value, end = user_end(loader, source);
+    return base >= LD_GRANULARITY && base % LD_GRANULARITY == 0 && base <= end && source->size_of_image <= end - base;
+}
+
+/* What a moved image needs. Windows and others agree on these two: without a table an EXE is refused, because its
+ * code is full of addresses; a DLL whose table is merely empty may be nothing but resources and is left as it is. */
+static bool can_move(const struct ld_module *module)
+{
+    const struct pe_image *source = &module->source;
+    if (source->characteristics & PE_FILE_RELOCS_STRIPPED)
+        return false;
+    const struct pe_directory *table = &source->directory[PE_DIRECTORY_BASERELOC];
+    return source->is_dll || (table->rva.value && table->size);
+}
+
+/* --occupy: take the EXE's range away, so that it must move; it stays taken, so that a pointer that relocation forgot
+ * hits nothing. */
+static bool occupy(struct loader *loader, struct ld_module *module, struct ld_error *error)
+{
+    uint64_t base = module->preferred;
+    enum host_result result = loader->host->vm_reserve(loader->host, &base, module->source.size_of_image, 0);
+    if (result != HOST_OK && result != HOST_TAKEN)
+        return ld_fail_host(error, LD_PLACE, module, result, "the preferred base cannot be occupied");
+    if (result == HOST_OK) {
+        loader->occupied = base;
+        loader->occupied_size = module->source.size_of_image;
+    }
+    LD_TRACE(loader->trace, LD_PLACE, .verb = "occupied", .module = module->name, .address = module->preferred,
+             .size = module->source.size_of_image, .detail = "on purpose, so that the image must move");
+    return true;
+}
+
+bool ld_place(struct loader *loader, struct ld_module *module, struct ld_error *error)
+{
+    const struct pe_image *source = &module->source;
+    const char *reason = "the preferred base is not one that user space has";
+    enum host_result result;
+    uint64_t base;
+
+    assert(!module->base && source->size_of_image % LD_PAGE == 0);
+    module->preferred = source->image_base.value;
+    if (base_is_usable(loader, source)) {
+        reason = "the preferred base is taken";
+        if (loader->occupy && module->is_main && !loader->occupied_size && !occupy(loader, module, error))
+            return false;
+        base = module->preferred;
+        result = loader->host->vm_reserve(loader->host, &base, source->size_of_image, 0);
+        if (result == HOST_OK) {
+            module->base = base;
+            LD_TRACE(loader->trace, LD_PLACE, .verb = "placed", .module = module->name, .address = base,
+                     .size = source->size_of_image, .from = module->preferred);
+            return true;
+        }
+        if (result != HOST_TAKEN)
+            return ld_fail_host(error, LD_PLACE, module, result, "no room for the image");
+    }
+    LD_TRACE(loader->trace, LD_PLACE, .verb = "taken", .module = module->name, .address = module->preferred,
+             .size = source->size_of_image, .detail = reason);
+    if (!can_move(module))
+        return ld_fail(error, LD_PLACE, module, PE_STATUS_CONFLICTING_ADDRESSES,
+                       "the preferred base cannot be had and the image has no relocation table");
+
+    base = 0;
+    result = loader->host->vm_reserve(loader->host, &base, source->size_of_image, loader->user_limit);
+    if (result != HOST_OK)
+        return ld_fail_host(error, LD_PLACE, module, result, "no room for the image anywhere");
+    module->base = base;
+    module->moved = true;
+    LD_TRACE(loader->trace, LD_PLACE, .verb = "moved", .module = module->name, .address = base,
+             .size = source->size_of_image, .from = module->preferred, .detail = reason);
+    return true;
+}

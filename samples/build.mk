@@ -1,0 +1,170 @@
+# Builds every sample for x64 and x86 into $(BUILD)/samples/x64 and $(BUILD)/samples/x86.
+# The top Makefile includes this file and uses SAMPLES_X64 and SAMPLES_X86 (all programs and DLLs of one machine).
+#
+# What a sample needs beyond "compile <name>.c, link it" stands in variables named after it:
+#   sample_sources_<name>    sources, if not <name>.c (with _x64 or _x86 added: more sources for that machine)
+#   sample_imports_<name>    import libraries of our own, each made from <definition>.def in this folder
+#   sample_cflags_<name>  sample_ldflags_<name>  sample_finish_<name> (a command after linking)
+# A DLL exports what <name>.def says (sample_def_<name>, if the file has another name).
+
+BUILD ?= build
+MINGW_X64 ?= x86_64-w64-mingw32-
+MINGW_X86 ?= i686-w64-mingw32-
+
+SAMPLES_SOURCE := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
+SAMPLES_OLD_GOAL := $(.DEFAULT_GOAL)
+
+# COFF symbols stay in: peload shows them in its reports. The run-time of gcc is linked statically, so that a sample
+# needs nothing but the system's DLLs and its own.
+SAMPLE_CFLAGS := -std=gnu11 -O1 -Wall -Wextra -Wshadow -Wstrict-prototypes -Werror
+SAMPLE_CXXFLAGS := -std=gnu++17 -O1 -Wall -Wextra -Wshadow -Werror
+SAMPLE_LDFLAGS := -static -static-libgcc
+SAMPLE_NOCRT := -nostdlib
+SAMPLE_NOCRT_CFLAGS := -ffreestanding -fno-stack-protector
+# An image with relocations that is nevertheless put at its preferred base wherever that is free.
+SAMPLE_FIXED_BASE := -Wl,--disable-dynamicbase -Wl,--enable-reloc-section
+
+# Programs -------------------------------------------------------------------------------------------------------
+
+SAMPLE_PROGRAMS := hello hello_ucrt nocrt_kernel32 nocrt_ntdll args exit_codes stdin_echo console time \
+  cxx_exceptions seh_caught crash unhandled_filter threads tls_callbacks tls_late memory stack stack_8m files resource \
+  graph loadlib delay delay_system bind2000 relocs200k base_taken missing_dll missing_function dllmain_fail
+
+sample_sources_hello_ucrt := hello.c
+sample_cflags_hello_ucrt := -D_UCRT
+sample_ldflags_hello_ucrt := -nodefaultlibs -Wl,--start-group -lmingw32 -lgcc -lgcc_eh -lmingwex -lucrt -lkernel32 \
+  -Wl,--end-group
+sample_cflags_nocrt_kernel32 := $(SAMPLE_NOCRT_CFLAGS)
+sample_ldflags_nocrt_kernel32 := $(SAMPLE_NOCRT) -lkernel32
+sample_cflags_nocrt_ntdll := $(SAMPLE_NOCRT_CFLAGS)
+sample_ldflags_nocrt_ntdll := $(SAMPLE_NOCRT) -lntdll
+sample_ldflags_args := -municode
+sample_sources_cxx_exceptions := cxx_exceptions.cpp
+sample_sources_seh_caught_x64 := seh_frame_x64.c
+sample_sources_seh_caught_x86 := seh_frame_x86.c
+sample_cflags_tls_callbacks := $(SAMPLE_NOCRT_CFLAGS)
+sample_ldflags_tls_callbacks := $(SAMPLE_NOCRT) -lkernel32
+sample_cflags_stack := -DSTACK_KIB=1024 -DSTACK_USED_KIB=900
+sample_ldflags_stack := -Wl,--stack,0x100000
+sample_sources_stack_8m := stack.c
+sample_cflags_stack_8m := -DSTACK_KIB=8192 -DSTACK_USED_KIB=6144
+sample_ldflags_stack_8m := -Wl,--stack,0x800000
+sample_sources_resource := resource.c resource.rc
+sample_sources_graph := graph/graph.c
+sample_imports_graph := graph/a graph/cycle1 graph/same1 graph/same2 graph/log
+sample_finish_delay_system = sh $(SAMPLES_SOURCE)/set_delay_directory.sh $(1) $$@ delay_descriptors 96
+sample_imports_bind2000 := bind2000_dll
+sample_ldflags_relocs200k := -Wl,--dynamicbase
+SAMPLE_BASE_TAKEN := 0x10000000
+sample_cflags_base_taken := -DLINKED_BASE=$(SAMPLE_BASE_TAKEN)
+sample_ldflags_base_taken := $(SAMPLE_FIXED_BASE) -Wl,--image-base=$(SAMPLE_BASE_TAKEN)
+sample_imports_missing_dll := missing_dll
+sample_imports_missing_function := missing_function_old
+sample_imports_dllmain_fail := dllmain_fail_dll
+
+# DLLs -----------------------------------------------------------------------------------------------------------
+
+SAMPLE_DLLS := tls_late_dll delay_dll bind2000_dll missing_function_dll dllmain_fail_dll loadlib_dll loadlib_needs_absent \
+  graph_log graph_a graph_b graph_cycle1 graph_cycle2 graph_same1 graph_same2 graph_late graph_late_below
+
+sample_cflags_tls_late_dll := $(SAMPLE_NOCRT_CFLAGS)
+sample_ldflags_tls_late_dll := $(SAMPLE_NOCRT)
+sample_imports_loadlib_needs_absent := missing_dll
+
+sample_sources_graph_log := graph/log.c
+sample_sources_graph_a := graph/a.c
+sample_imports_graph_a := graph/b graph/log
+sample_sources_graph_b := graph/b.c
+sample_imports_graph_b := graph/log
+sample_sources_graph_cycle1 := graph/cycle1.c
+sample_imports_graph_cycle1 := graph/cycle2 graph/log
+sample_sources_graph_cycle2 := graph/cycle2.c
+sample_imports_graph_cycle2 := graph/cycle1 graph/log
+sample_sources_graph_late := graph/late.c
+sample_imports_graph_late := graph/late_below graph/log
+sample_sources_graph_late_below := graph/late_below.c
+sample_imports_graph_late_below := graph/log
+$(foreach dll,log a b cycle1 cycle2 same1 same2 late late_below,$(eval sample_def_graph_$(dll) := graph/$(dll).def))
+
+SAMPLE_SAME_BASE := 0x66600000
+define sample_same
+sample_sources_graph_$(1) := graph/same.c
+sample_imports_graph_$(1) := graph/log
+sample_cflags_graph_$(1) := -DSAME_BASE=$(SAMPLE_SAME_BASE) -DSAME_NAME='"graph_$(1)"' '-DSAME_FUNCTION(name)=$(1)_\#\#name'
+sample_ldflags_graph_$(1) := $(SAMPLE_FIXED_BASE) -Wl,--image-base=$(SAMPLE_SAME_BASE)
+endef
+$(foreach dll,same1 same2,$(eval $(call sample_same,$(dll))))
+
+# Rules ----------------------------------------------------------------------------------------------------------
+
+# The number in a function's name is its answer.
+$(BUILD)/samples/bind2000_dll.def: $(SAMPLES_SOURCE)/build.mk
+	$(call say,GEN,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q){ echo 'LIBRARY bind2000_dll.dll'; echo EXPORTS; seq -f 'bound_%04.0f' 0 1999; } > $@
+
+sample_def_path = $(if $(filter bind2000_dll.def,$(1)),$(BUILD)/samples/$(1),$(SAMPLES_SOURCE)/$(1))
+sample_folder = $(BUILD)/samples/$(1)
+sample_sources = $(or $(sample_sources_$(2)),$(2).c) $(sample_sources_$(2)_$(1))
+sample_objects = $(patsubst %,$(call sample_folder,$(1))/object/$(2)/%.o,$(call sample_sources,$(1),$(2)))
+sample_libraries = $(patsubst %,$(call sample_folder,$(1))/library/%.a,$(sample_imports_$(2)))
+
+# $(1) x64 or x86, $(2) the tools' prefix, $(3) sample, $(4) source
+define sample_object_rule
+$(call sample_folder,$(1))/object/$(3)/$(4).o: $(SAMPLES_SOURCE)/$(4) $(SAMPLES_SOURCE)/build.mk
+	$$(call say,CC,$$@)
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)$(if $(filter %.rc,$(4)),$(2)windres -o $$@ $$<,$(if $(filter %.cpp,$(4)),$(2)g++ $(SAMPLE_CXXFLAGS),$(2)gcc $(SAMPLE_CFLAGS)) \
+	  $(sample_cflags_$(3)) -MMD -MP -c -o $$@ $$<)
+endef
+
+# $(1) x64 or x86, $(2) the tools' prefix, $(3) sample
+define sample_program_rule
+$(call sample_folder,$(1))/$(3).exe: $(call sample_objects,$(1),$(3)) $(call sample_libraries,$(1),$(3))
+	$$(call say,LINK,$$@)
+	$$(Q)$(2)$(if $(filter %.cpp,$(call sample_sources,$(1),$(3))),g++,gcc) -o $$@ $$^ $(SAMPLE_LDFLAGS) $(sample_ldflags_$(3))
+$(if $(sample_finish_$(3)),	$$(Q)$(call sample_finish_$(3),$(2)))
+$(foreach source,$(call sample_sources,$(1),$(3)),$(eval $(call sample_object_rule,$(1),$(2),$(3),$(source))))
+endef
+
+define sample_dll_rule
+$(call sample_folder,$(1))/$(3).dll: $(call sample_objects,$(1),$(3)) $(call sample_libraries,$(1),$(3)) \
+  $(call sample_def_path,$(or $(sample_def_$(3)),$(3).def))
+	$$(call say,LINK,$$@)
+	$$(Q)$(2)gcc -shared -o $$@ $$^ $(SAMPLE_LDFLAGS) $(sample_ldflags_$(3))
+$(foreach source,$(call sample_sources,$(1),$(3)),$(eval $(call sample_object_rule,$(1),$(2),$(3),$(source))))
+endef
+
+# dlltool makes symbols and temporary files out of the name that it is given, so it works in the library's own folder.
+# $(1) x64 or x86, $(2) the tools' prefix, $(3) definition file without .def
+define sample_library_rule
+$(call sample_folder,$(1))/library/$(3).a: $(call sample_def_path,$(3).def)
+	$$(call say,LIB,$$@)
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)cd $$(@D) && $(2)dlltool -d $$(abspath $$<) -l $$(@F)
+endef
+
+sample_all_imports = $(sort $(foreach name,$(SAMPLE_PROGRAMS) $(SAMPLE_DLLS),$(sample_imports_$(name))))
+
+# $(1) x64 or x86, $(2) the tools' prefix, $(3) X64 or X86
+define sample_machine
+SAMPLES_$(3) := $(SAMPLE_PROGRAMS:%=$(call sample_folder,$(1))/%.exe) $(SAMPLE_DLLS:%=$(call sample_folder,$(1))/%.dll)
+$(foreach name,$(SAMPLE_PROGRAMS),$(eval $(call sample_program_rule,$(1),$(2),$(name))))
+$(foreach name,$(SAMPLE_DLLS),$(eval $(call sample_dll_rule,$(1),$(2),$(name))))
+$(foreach name,$(sample_all_imports),$(eval $(call sample_library_rule,$(1),$(2),$(name))))
+
+# The library of delay.exe loads its DLL at the first call; dlltool makes it with another option.
+$(call sample_folder,$(1))/delay.exe: $(call sample_folder,$(1))/library/delay_dll.delay.a
+$(call sample_folder,$(1))/library/delay_dll.delay.a: $(SAMPLES_SOURCE)/delay_dll.def
+	$$(call say,LIB,$$@)
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)cd $$(@D) && $(2)dlltool -d $$(abspath $$<) -y $$(@F)
+endef
+
+$(eval $(call sample_machine,x64,$(MINGW_X64),X64))
+$(eval $(call sample_machine,x86,$(MINGW_X86),X86))
+
+-include $(patsubst %.o,%.d,$(foreach machine,x64 x86,$(foreach name,$(SAMPLE_PROGRAMS) $(SAMPLE_DLLS), \
+  $(call sample_objects,$(machine),$(name)))))
+
+.DEFAULT_GOAL := $(SAMPLES_OLD_GOAL)
