@@ -114,10 +114,12 @@ LINK_DLL := -shared -nostdlib -Wl,-e,0 -Wl,--file-alignment,4096 -Wl,--section-a
 LINK_guest64 := $(LINK_DLL)
 LINK_guest32 := $(LINK_DLL) -Wl,--kill-at
 DLL_LIBS := -lntdll -lgcc
+# What mingw's own import library of ntdll lacks.
+IMPORTS_guest32 := $(BUILD)/ntdll32.a
 
 # Where no other DLL wants to lie, so that nothing of ours has to be moved; each small DLL gets a place of its own
 # from its name.
-BASE_ldr64 := -Wl,--image-base,0x6f0000000
+BASE_ldr64 := -Wl,--image-base,0x16ff00000
 BASE_ldr32 := -Wl,--image-base,0x6f000000
 BASE_guest64 := -Wl,--enable-auto-image-base
 BASE_guest32 := -Wl,--enable-auto-image-base
@@ -125,10 +127,10 @@ BASE_guest32 := -Wl,--enable-auto-image-base
 # $(call guest_dll,FILE,LANE,SOURCES,DEFINITION FILES,BASE)
 define guest_dll
 $(call remember,$1.list,$(LINK_$2) $5 $3)
-$1: $(call objects,$2,$3) $4 $1.list Makefile
+$1: $(call objects,$2,$3) $4 $(IMPORTS_$2) $1.list Makefile
 	@mkdir -p $$(@D)
 	$$(call say,DLL,$$@)
-	$$(Q)$(COMPILER_$2) $(LINK_$2) $5 -o $$@ $(call objects,$2,$3) $4 $(DLL_LIBS)
+	$$(Q)$(COMPILER_$2) $(LINK_$2) $5 -o $$@ $(call objects,$2,$3) $4 $(IMPORTS_$2) $(DLL_LIBS)
 endef
 
 # Each loader/dlls/NAME.c with NAME.def is one DLL.
@@ -167,6 +169,10 @@ endif
 -include tests/build.mk
 -include $(shell test ! -d $(BUILD) || find $(BUILD)/obj-* -name '*.d' 2>/dev/null)
 endif
+
+$(BUILD)/ntdll32.a: loader/ldr/x86/ntdll.imports
+	@mkdir -p $(@D)
+	$(Q)$(MINGW_X86)dlltool -k -d $< -l $@
 
 # Targets ------------------------------------------------------------------------------------------------------
 

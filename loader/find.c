@@ -152,13 +152,12 @@ bool ld_open(struct loader *loader, struct ld_module *module, struct ld_error *e
     if (!pe_open(&module->source, bytes, PE_FORM_FILE, &pe))
         return ld_fail_pe(error, LD_OPEN, module, &pe);
 
-    if (!loader->machine)
-        loader->machine = module->source.machine;
-    if (module->source.machine != loader->machine) {
+    uint16_t wanted = loader->machine ? loader->machine : loader->first->source.machine; /* its own where it is alone */
+    if (module->source.machine != wanted) {
         ld_fail(error, LD_OPEN, module, PE_STATUS_INVALID_IMAGE_FORMAT, "the file is for another machine");
         error->pe.code = PE_BAD_MACHINE;
         error->pe.got = module->source.machine;
-        error->pe.want = loader->machine;
+        error->pe.want = wanted;
         return false;
     }
     LD_TRACE(loader->trace, LD_OPEN, .verb = "opened", .module = module->name, .name = module->path,

@@ -8,6 +8,7 @@
  *     place     an address range; before the bytes, because they go there at once
  *     fill      the bytes; before relocation, which works on the image and not on the file
  *     relocate  before binding: import tables and export tables may hold addresses themselves
+ *     cookie    behind relocation, which makes its address right; Windows has it before the imports
  *     (its imports, each in turn: the module is in the list by now, so a cycle ends at it)
  *   Pass 2 binds. All export tables are there, wherever a cycle or a forwarder leads.
  *     bind      forwarders may map more modules; they stand at the list's end and so are met later in this pass
@@ -44,7 +45,11 @@ static struct ld_module *open_file(struct loader *loader, const char *path, stru
         ld_module_free(loader, module);
         return NULL;
     }
+    /* A file's number is used again once the file is gone, so the headers must agree as well. */
     struct ld_module *same = ld_module_by_file(loader, &module->file);
+    if (same && (same->source.timestamp != module->source.timestamp || same->source.checksum != module->source.checksum ||
+                 same->source.size_of_image != module->source.size_of_image))
+        same = NULL;
     if (same) {
         LD_TRACE(loader->trace, LD_FIND, .verb = "already", .module = same->name, .name = path, .address = same->base,
                  .detail = "the same file");
@@ -154,7 +159,8 @@ static struct ld_module *map_graph(struct loader *loader, struct ld_module *modu
     }
     loader->depth++;
     take_role(loader, module);
-    bool done = ld_place(loader, module, error) && ld_fill(loader, module, error) && ld_relocate(loader, module, error);
+    bool done = ld_place(loader, module, error) && ld_fill(loader, module, error) && ld_relocate(loader, module, error) &&
+                ld_cookie(loader, module, error);
     if (done) {
         module->state = LD_FILLED;
         done = module->no_resolve || map_imports(loader, module, error);

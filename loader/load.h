@@ -19,6 +19,7 @@ bool ld_open(struct loader *loader, struct ld_module *module, struct ld_error *e
 bool ld_place(struct loader *loader, struct ld_module *module, struct ld_error *error);
 bool ld_fill(struct loader *loader, struct ld_module *module, struct ld_error *error);
 bool ld_relocate(struct loader *loader, struct ld_module *module, struct ld_error *error);
+bool ld_cookie(struct loader *loader, struct ld_module *module, struct ld_error *error);
 /* Fills the IAT of one module whose needs are all mapped. Forwarders may load more: through ld_load_need. */
 bool ld_bind(struct loader *loader, struct ld_module *module, struct ld_error *error);
 bool ld_tls(struct loader *loader, struct ld_module *module, struct ld_error *error);

@@ -97,6 +97,9 @@ struct loader {
     bool occupy;                    /* take the EXE's preferred base on purpose first (--occupy) */
     uint64_t occupied, occupied_size; /* the range so taken, given back with the EXE; size 0: none */
 
+    /* cookie */
+    uint64_t random;                /* from the lane, a seed that nobody can guess; 0: security cookies are left alone */
+
     /* load */
     unsigned depth;                 /* of the graph walk that is under way; 0: no load is under way */
     bool root_no_resolve;           /* DONT_RESOLVE_DLL_REFERENCES for the root of the next load */

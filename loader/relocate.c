@@ -89,42 +89,61 @@ static bool fix_one(struct relocation *work, const struct pe_fixup *fixup)
     return true;
 }
 
-/* The run of whole pointers from entry `index` on: returns the first entry that is something else. An entry minus the
- * wanted type is the offset, and larger than any offset when the type differs: one comparison tests both. */
-static uint32_t fix_run(const struct relocation *work, const struct pe_reloc_block *block, uint32_t index, uint32_t last_offset)
+static inline void add64(uint8_t *at, uint64_t delta)
 {
-    const uint8_t *entry = block->entries.data + 2 * (uint64_t)index;
-    const uint8_t *end = block->entries.data + 2 * (uint64_t)block->count;
-    uint8_t *page = work->bytes + block->page.value;
-    const uint64_t delta = work->delta;
-    const unsigned wanted = work->native << 12;
+    uint64_t value;
+    memcpy(&value, at, sizeof(value));
+    value += delta;
+    memcpy(at, &value, sizeof(value));
+}
 
-    if (work->native == PE_REL_DIR64) {
-        for (; entry < end; entry += 2) {
-            uint16_t word;
-            uint64_t value;
-            memcpy(&word, entry, sizeof(word));
-            unsigned offset = word - wanted;
-            if (offset > last_offset)
-                break;
-            memcpy(&value, page + offset, sizeof(value));
-            value += delta;
-            memcpy(page + offset, &value, sizeof(value));
-        }
-    } else {
-        for (; entry < end; entry += 2) {
-            uint16_t word;
-            uint32_t value;
-            memcpy(&word, entry, sizeof(word));
-            unsigned offset = word - wanted;
-            if (offset > last_offset)
-                break;
-            memcpy(&value, page + offset, sizeof(value));
-            value += (uint32_t)delta;
-            memcpy(page + offset, &value, sizeof(value));
-        }
+static inline void add32(uint8_t *at, uint64_t delta)
+{
+    uint32_t value;
+    memcpy(&value, at, sizeof(value));
+    value += (uint32_t)delta;
+    memcpy(at, &value, sizeof(value));
+}
+
+/* The run of whole pointers from an entry on: returns the first entry that is something else, or whose offset is
+ * above `last`. Four entries are looked at as one number; one comparison then tells that all four are of the type. */
+static inline const uint8_t *fix_run(const uint8_t *entry, const uint8_t *end, uint8_t *page, uint64_t delta, unsigned type,
+                                     unsigned last, void (*add)(uint8_t *at, uint64_t delta))
+{
+    const uint64_t types = 0xf000f000f000f000u, wanted = (uint64_t)type << 12 | (uint64_t)type << 28 | (uint64_t)type << 44 |
+                                                          (uint64_t)type << 60;
+    for (; last == 0xfff && end - entry >= 8; entry += 8) {
+        uint64_t four;
+        memcpy(&four, entry, sizeof(four));
+        if ((four & types) != wanted)
+            break;
+        add(page + (four & 0xfff), delta);
+        add(page + (four >> 16 & 0xfff), delta);
+        add(page + (four >> 32 & 0xfff), delta);
+        add(page + (four >> 48 & 0xfff), delta);
     }
-    return (uint32_t)((uint64_t)(entry - block->entries.data) / 2);
+    for (; entry < end; entry += 2) {
+        /* An entry minus the type is the offset, and above any offset where the type is another. */
+        uint16_t word;
+        memcpy(&word, entry, sizeof(word));
+        unsigned offset = word - (type << 12);
+        if (offset > last)
+            break;
+        add(page + offset, delta);
+    }
+    return entry;
+}
+
+/* The same from entry `index` of a block on; the result is an index, too. */
+static uint32_t fix_entries(const struct relocation *work, const struct pe_reloc_block *block, uint32_t index, unsigned last)
+{
+    const uint8_t *first = block->entries.data, *end = first + 2 * (uint64_t)block->count, *next = first + 2 * (uint64_t)index;
+    uint8_t *page = work->bytes + block->page.value;
+    if (work->native == PE_REL_DIR64)
+        next = fix_run(next, end, page, work->delta, PE_REL_DIR64, last, add64);
+    else
+        next = fix_run(next, end, page, work->delta, PE_REL_HIGHLOW, last, add32);
+    return (uint32_t)((uint64_t)(next - first) / 2);
 }
 
 static bool fix_block(struct relocation *work, const struct pe_reloc_block *block)
@@ -140,7 +159,7 @@ static bool fix_block(struct relocation *work, const struct pe_reloc_block *bloc
         if (block->page.value >= work->open_from && block->page.value < work->open_to &&
             work->open_to - block->page.value >= width) {
             uint32_t room = work->open_to - block->page.value - width;
-            uint32_t next = fix_run(work, block, index, room < 0xfff ? room : 0xfff);
+            uint32_t next = fix_entries(work, block, index, room < 0xfff ? room : 0xfff);
             module->fixups += next - index;
             index = next;
             if (index == block->count)

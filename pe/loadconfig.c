@@ -4,18 +4,15 @@
     pe_fail(error, .code = PE_BAD_DIRECTORY, .rule = number, .ladder = PE_LADDER_VA, .where = at, .got = found,        \
             .text = clause, .ntstatus = PE_STATUS_INVALID_IMAGE_FORMAT)
 
-/* As much of the structure as both the directory and the linker vouch for; the rest zero. Old PE32 files say 64 in
- * the directory whatever the structure's size is, and Windows believes the larger of the two. */
+/* As much of the structure as the linker vouches for in its `size`; the rest zero. The directory's Size says nothing:
+ * linkers for PE32 wrote 64 there for the sake of Windows XP, however long the structure was. */
 static bool read_config(const struct pe_image *image, void *out, uint32_t most, uint32_t *size)
 {
-    struct pe_directory directory = image->directory[PE_DIRECTORY_LOAD_CONFIG];
+    pe_rva at = image->directory[PE_DIRECTORY_LOAD_CONFIG].rva;
     memset(out, 0, most);
-    if (!pe_read_rva(image, directory.rva, size, sizeof(*size)))
+    if (!pe_read_rva(image, at, size, sizeof(*size)))
         return false;
-    uint32_t len = *size > directory.size ? *size : directory.size;
-    if (*size < 4 || len > most)
-        len = *size < 4 ? 4 : most;
-    return pe_read_rva(image, directory.rva, out, len);
+    return pe_read_rva(image, at, out, *size < 4 ? 4 : *size < most ? *size : most);
 }
 
 /* The wider shape of the fields that somebody here looks at. */

@@ -26,7 +26,7 @@ struct pe_load_config {
     pe_va chpe_metadata;        /* 0: no hybrid image */
 };
 
-/* `base`: what the VAs in the directory count from. PE_NOT_FOUND: there is none, or it is empty. A pointer or table
+/* `base`: what the VAs in the directory count from. PE_NOT_FOUND: there is no directory. A pointer or table
  * that leaves the image is an error; so is a cookie. */
 bool pe_load_config_read(const struct pe_image *image, pe_va base, struct pe_load_config *out, struct pe_error *error);
 

@@ -55,6 +55,7 @@ int peload_call_entry(void *entry, void *base, ULONG reason, void *reserved, NTS
 void peload_call_tls(void *callback, void *base, ULONG reason, void *reserved);
 
 /* ---- module.c */
+EXPORT NTSTATUS NTAPI LdrLoadDll(const WCHAR *path, ULONG flags, const UNICODE_STRING *name, void **module);
 void ldr_lock(SIZE_T *cookie);
 void ldr_unlock(SIZE_T cookie);
 struct nt_ldr_entry *ldr_entry_of(const void *base);       /* by image base, NULL: none */
@@ -75,7 +76,6 @@ void ldr_tls_module_free(struct nt_ldr_entry *entry);
 
 /* ---- process.c, exception.c */
 extern bool ldr_shutting_down;
-void ldr_process_start(void);                              /* first thread, before any initialiser */
 void ldr_thread_attach(void);
 
 /* ---- text */

@@ -107,6 +107,7 @@ static void process_start(struct nt_peb *peb)
     if (!ldr_tls_thread())
         peload_fatal(STATUS_NO_MEMORY, NULL);
     process_ready = true;
+    ldr_initialise(peload_host.kernel32, true); /* whether the program imports it or not */
     ldr_initialise(peload_host.main, true);
     ldr_tls_callbacks(peload_host.main, PROCESS_ATTACH, (void *)1); /* the EXE's own, behind all DllMains */
     ldr_unlock(cookie);

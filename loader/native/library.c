@@ -7,8 +7,10 @@
 #include "loader/nt/ps.h"
 #include "pe/tls.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 
 /* ---- guest memory for entries and their names ---- */
@@ -187,10 +189,9 @@ bool native_lists_build(void)
         entry->peload_node.state = 9;
         list_append(&native.lists->init_order, &entry->init_order);
     }
-    native.block->ntdll = native.ntdll->entry;
+    native.block->kernel32 = native.kernel32->entry;
     native.block->main = native.main->entry;
-    if (native.kernel32)
-        native.block->base_thread_init = (void *)(uintptr_t)native_export(native.kernel32, "BaseThreadInitThunk");
+    native.block->base_thread_init = (void *)(uintptr_t)native_export(native.kernel32, "BaseThreadInitThunk");
     native.block->dll_set = (const char *)(uintptr_t)native_export(native.ldr, "peload_dll_set");
     return true;
 }
@@ -563,6 +564,14 @@ NTSTATUS native_private_call(uint32_t number, const uintptr_t *arguments)
     case NT_PRIVATE_UNLOAD: return unload(arguments);
     case NT_PRIVATE_SYMBOL: return symbol(arguments);
     case NT_PRIVATE_REFERENCE: return reference(arguments);
+    case NT_PRIVATE_RANDOM: /* straight into the guest's memory: a bad pointer is EFAULT */
+        for (size_t done = 0; done < arguments[1];) {
+            ssize_t more = getrandom((char *)arguments[0] + done, arguments[1] - done, 0);
+            if (more < 0 && errno != EINTR)
+                return STATUS_ACCESS_VIOLATION;
+            done += more > 0 ? (size_t)more : 0;
+        }
+        return STATUS_SUCCESS;
     case NT_PRIVATE_FATAL: {
         struct ld_module *module = module_of((void *)arguments[1]);
         native.options.start_failed((NTSTATUS)arguments[0], module ? module->name : NULL);

@@ -102,26 +102,34 @@ static bool refuse(struct ld_error *error, const char *text, const char *symbol)
     return false;
 }
 
-#ifdef __x86_64__
-enum { JUMP_SIZE = 14 };
+/* A jump reaches 2 GiB: ldr.dll's preferred base lies just below ntdll's. */
+enum { JUMP_SIZE = 5 };
 
-/* jmp *0(%rip), then the address: reaches everywhere and needs no register. */
-static void jump_write(uint8_t *code, uint64_t target)
+static bool jump_write(uint8_t *code, uint64_t from, uint64_t target)
 {
-    static const uint8_t jump[6] = {0xff, 0x25, 0, 0, 0, 0};
-    memcpy(code, jump, sizeof jump);
-    memcpy(code + sizeof jump, &target, sizeof target);
+    int64_t distance = (int64_t)(target - (from + JUMP_SIZE));
+    int32_t displacement = (int32_t)distance;
+    if (sizeof(void *) == 8 && distance != displacement)
+        return false;
+    code[0] = 0xe9;
+    memcpy(code + 1, &displacement, sizeof displacement);
+    return true;
 }
 
-/* Does the function that begins at rva have room for the jump? Unwind data says where it ends. */
+/* Does the function that begins at rva have room for the jump? Unwind data says where it ends; a leaf has none (nor has
+ * any i386 function): then no byte but the last may be a return. */
 static bool jump_fits(pe_rva rva)
 {
     struct pe_function function;
     struct pe_error ignored = {0};
-    return pe_function_find(&native.ntdll->image, rva, &function, &ignored) && function.begin.value == rva.value &&
-           function.end.value - function.begin.value >= JUMP_SIZE;
+    struct pe_span code;
+    if (pe_function_find(&native.ntdll->image, rva, &function, &ignored))
+        return function.begin.value == rva.value && function.end.value - function.begin.value >= JUMP_SIZE;
+    return pe_slice_rva(&native.ntdll->image, rva, JUMP_SIZE, &code) && !memchr(code.data, 0xc3, JUMP_SIZE - 1) &&
+           !memchr(code.data, 0xc2, JUMP_SIZE - 1);
 }
 
+#ifdef __x86_64__
 /* A stub of Wine's x64 ntdll: mov %rcx,%r10; mov $number,%eax; testb $1,0x7ffe0308. */
 static bool stub_number(const uint8_t *code, uint32_t *number)
 {
@@ -133,17 +141,6 @@ static bool stub_number(const uint8_t *code, uint32_t *number)
     return true;
 }
 #else
-enum { JUMP_SIZE = 5 };
-
-static void jump_write(uint8_t *code, uint64_t target)
-{
-    uint32_t distance = (uint32_t)target - ((uint32_t)(uintptr_t)code + JUMP_SIZE);
-    code[0] = 0xe9;
-    memcpy(code + 1, &distance, sizeof distance);
-}
-
-static bool jump_fits(pe_rva rva) { (void)rva; return true; }
-
 /* mov $number,%eax; mov $__wine_syscall,%edx; call *%edx (8.0), or call *%fs:0xc0 (10.0). */
 static bool stub_number(const uint8_t *code, uint32_t *number)
 {
@@ -198,7 +195,8 @@ static bool functions_replace(struct ld_error *error)
             return refuse(error, "a function of this ntdll is too short to be replaced", table[i].name);
         if (ld_module_writable(&native.loader, native.ntdll, rva, JUMP_SIZE))
             return refuse(error, "a function of this ntdll could not be replaced", table[i].name);
-        jump_write(native.loader.host->vm_at(native.loader.host, old, JUMP_SIZE), replacement[i]);
+        if (!jump_write(native.loader.host->vm_at(native.loader.host, old, JUMP_SIZE), old, replacement[i]))
+            return refuse(error, "the guest half lies too far from ntdll", table[i].name);
     }
     if (!ld_protect(&native.loader, native.ntdll, error))
         return false;

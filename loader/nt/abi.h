@@ -288,7 +288,7 @@ _Static_assert(sizeof(struct nt_image_facts) == NT_WIDTH(0x30, 0x40), "SECTION_I
 /* ---- the guest half's own services ------------------------------------------------------------- */
 
 /* Numbers beyond every ntdll's. Arguments are words; results are NTSTATUS. Strings are NUL-terminated.
- * All but FATAL and STATE are called with the loader lock held, which is what guards the host's module list. */
+ * All but RANDOM, FATAL and STATE are called with the loader lock held, which is what guards the host's module list. */
 enum nt_private {
     NT_PRIVATE = 0x7000,
     NT_PRIVATE_LOAD = NT_PRIVATE, /* (const WCHAR *name, const WCHAR *search path or NULL, flags, struct nt_ldr_entry **out):
@@ -301,6 +301,7 @@ enum nt_private {
     NT_PRIVATE_UNLOAD,            /* (entry): detached: unmap and forget it */
     NT_PRIVATE_SYMBOL,            /* (entry, const char *name or NULL, ordinal, void **address): may load forwarder targets */
     NT_PRIVATE_REFERENCE,         /* (entry, pin) */
+    NT_PRIVATE_RANDOM,            /* (void *buffer, size): random bytes; no lock needed */
     NT_PRIVATE_FATAL,             /* (status, entry or NULL): start-up failed; told, then the process ends */
 };
 
@@ -312,7 +313,7 @@ enum nt_module_state { NT_MODULE_BOUND, NT_MODULE_INITIALISING, NT_MODULE_RUNNIN
 /* What the host hands to the guest half before the first instruction: ldr.dll exports it as `peload_host`. */
 struct nt_host_block {
     void *dispatcher;              /* system-call entry, for the private services; first: thunks.S calls through it */
-    struct nt_ldr_entry *ntdll, *main;
+    struct nt_ldr_entry *kernel32, *main;
     void *base_thread_init;        /* kernel32!BaseThreadInitThunk, NULL: not loaded */
     void *ntdll_data;              /* ntdll's .data section, where its loader lock is */
     ULONG ntdll_data_size;

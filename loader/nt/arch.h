@@ -31,9 +31,11 @@ void nt_arch_context_start(struct nt_context *context, uintptr_t rtl_user_thread
                            uintptr_t stack_high);
 /* Puts *start on the guest's stack and makes *first begin at `entry` (LdrInitializeThunk) with its address. */
 bool nt_arch_context_thunk(struct nt_context *first, const struct nt_context *start, uintptr_t entry);
-/* Puts record and context on the guest's stack as KiUserExceptionDispatcher wants them; *context becomes the
- * dispatcher's own start. False: the stack has no room. */
-bool nt_arch_push_exception(struct nt_context *context, const struct nt_exception *record, uintptr_t dispatcher);
+/* Puts record and context on the guest's stack as KiUserExceptionDispatcher wants them, beneath the context's stack
+ * pointer and beneath `below` (0: nothing there to be kept); *context becomes the dispatcher's own start.
+ * False: the stack has no room. */
+bool nt_arch_push_exception(struct nt_context *context, const struct nt_exception *record, uintptr_t below,
+                            uintptr_t dispatcher);
 bool nt_arch_push_apc(struct nt_context *context, const struct nt_apc *apc, uintptr_t dispatcher);
 uintptr_t nt_arch_ip(const struct nt_context *context);
 uintptr_t nt_arch_sp(const struct nt_context *context);

@@ -216,12 +216,12 @@ static NTSTATUS disk_open(struct opening *opening, struct io_file **out)
     if (!status) {
         struct io_file *file = *out;
         /* Replacing the contents is writing, for those who share the file. */
-        ACCESS_MASK shared = opening->access | (replaces(opening->disposition) && opening->information == FILE_OPENED
-                                                ? FILE_WRITE_DATA : 0);
+        ACCESS_MASK also = replaces(opening->disposition) && opening->information == FILE_OPENED ? FILE_WRITE_DATA : 0;
         file->drive = opening->name.drive;
         file->device_type = plain ? FILE_DEVICE_DISK : type == S_IFIFO ? FILE_DEVICE_NAMED_PIPE : FILE_DEVICE_UNKNOWN;
         file->delete_path = (opening->options & FILE_DELETE_ON_CLOSE) != 0;
-        status = io_record_attach(file, opening->facts.device, opening->facts.serial, shared, opening->sharing);
+        status = io_record_attach(file, opening->facts.device, opening->facts.serial, opening->access, also,
+                                  opening->sharing);
         if (!status)
             status = contents_replace(opening);
         if (!status)
@@ -277,6 +277,7 @@ static NTSTATUS root_parse(const struct nt_attributes *attributes, struct io_nam
     uint32_t type = root->device_type;
     bool has_path = io_file_path(root, path, sizeof path);
     uint32_t drive = root->drive;
+    nt_ref pipe = root->pipe;
     io_file_release(root);
     if (has_path) {
         status = io_name_parse(attributes->name.text, attributes->name.length, path, name);
@@ -293,6 +294,10 @@ static NTSTATUS root_parse(const struct nt_attributes *attributes, struct io_nam
         status = io_name_parse(whole, (unsigned)length + attributes->name.length, NULL, name);
         if (name->rest)
             name->rest = attributes->name.text;
+        if (pipe && !attributes->name.length) {
+            name->place = IO_PLACE_PIPE;
+            name->pipe = pipe;
+        }
         return status;
     }
     return STATUS_OBJECT_PATH_NOT_FOUND;

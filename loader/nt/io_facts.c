@@ -47,10 +47,12 @@ static uint64_t nt_time(struct statx_timestamp time)
     return (uint64_t)(time.tv_sec + 11644473600) * 10000000 + time.tv_nsec / 100;
 }
 
-/* "0x22": Samba's text; its newer binary form is not read. */
+/* "0x22": Samba's text; its newer binary form is not read. READONLY counts for folders only: Windows lets it sit on them
+ * without effect, while a folder without write permission would let nobody make files in it. */
 static uint32_t kept_attributes(ssize_t size, const char *text)
 {
-    return size > 0 ? (uint32_t)strtoul(text, NULL, 16) & (FILE_ATTRIBUTE_HIDDEN | FILE_ATTRIBUTE_SYSTEM) : 0;
+    uint32_t all = FILE_ATTRIBUTE_HIDDEN | FILE_ATTRIBUTE_SYSTEM | FILE_ATTRIBUTE_READONLY;
+    return size > 0 ? (uint32_t)strtoul(text, NULL, 16) & all : 0;
 }
 
 static void facts_fill(const struct statx *from, uint32_t kept, struct io_facts *facts)
@@ -66,7 +68,9 @@ static void facts_fill(const struct statx *from, uint32_t kept, struct io_facts 
                                makedev(from->stx_dev_major, from->stx_dev_minor), from->stx_ino,
                                kept | (folder ? FILE_ATTRIBUTE_DIRECTORY : FILE_ATTRIBUTE_ARCHIVE),
                                from->stx_nlink, from->stx_mode};
-    if (!(from->stx_mode & S_IWUSR) && (folder || S_ISREG(from->stx_mode)))
+    if (!folder)
+        facts->attributes &= ~(uint32_t)FILE_ATTRIBUTE_READONLY;
+    if (!(from->stx_mode & S_IWUSR) && S_ISREG(from->stx_mode))
         facts->attributes |= FILE_ATTRIBUTE_READONLY;
 }
 

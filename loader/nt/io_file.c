@@ -15,6 +15,8 @@
 static void file_closed(struct nt_object *object)
 {
     struct io_file *file = (struct io_file *)object;
+    if (file->pending)
+        io_later_cancel(file, NULL, 0);
     io_record_detach(file);
     if (file->pipe)
         io_pipe_closed(file);
@@ -190,7 +192,7 @@ NTSTATUS nt_io_adopt(int fd, ACCESS_MASK access, ULONG attributes, HANDLE *out)
     /* A terminal is one descriptor for both directions: the rights tell the side, and where both are given, the number. */
     file->input = kind == NT_FILE_CONSOLE && granted & FILE_READ_DATA && (!(granted & FILE_WRITE_DATA) || fd == 0);
     if (kind == NT_FILE_DISK || kind == NT_FILE_DIRECTORY)
-        status = io_record_attach(file, facts.st_dev, facts.st_ino, granted,
+        status = io_record_attach(file, facts.st_dev, facts.st_ino, granted, 0,
                                   FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE);
     if (!status)
         status = nt_handle_create(&file->file.head, granted, attributes, fd, out);

@@ -42,7 +42,7 @@ struct io_file {
     nt_ref record;          /* struct io_record of disk files and directories; 0: none, or its last handle is closed */
     nt_ref next, prev;      /* the record's other file objects */
     uint32_t shares;        /* counted in the record's sharing */
-    uint32_t delete_path;   /* bool: FILE_DELETE_ON_CLOSE */
+    uint32_t delete_path;   /* 1: FILE_DELETE_ON_CLOSE; 2: the name goes with this handle, whoever else has the file open */
     uint32_t notification;  /* FileIoCompletionNotificationInformation */
     uint32_t device_type;   /* FILE_DEVICE_* */
     uint32_t drive;         /* letter it was opened through, 0: unknown */
@@ -85,7 +85,9 @@ struct io_root {
 struct io_root *io_root(void); /* lock held; NULL: the arena is full */
 
 /* io_record.c. Lock not held unless said. */
-NTSTATUS io_record_attach(struct io_file *file, uint64_t device, uint64_t serial, ACCESS_MASK access, ULONG sharing);
+/* Takes part in the sharing with `access`; `also` is only compared with what others allow. */
+NTSTATUS io_record_attach(struct io_file *file, uint64_t device, uint64_t serial, ACCESS_MASK access, ACCESS_MASK also,
+                          ULONG sharing);
 void io_record_detach(struct io_file *file);                  /* lock held; deletes the file where that is due */
 NTSTATUS io_record_set_deleting(struct io_file *file, bool deleting);
 bool io_record_is_deleting(struct io_file *file);
@@ -117,6 +119,7 @@ struct io_name {
     uint32_t drive;          /* letter, 0: none */
     const WCHAR *rest;       /* a pipe's name */
     unsigned rest_length;
+    nt_ref pipe;             /* the instance whose server end was the root; 0: look for the name */
 };
 NTSTATUS io_name_parse(const WCHAR *text, unsigned length, const char *root_path, struct io_name *name);
 NTSTATUS io_name_of_attributes(const struct nt_attributes *attributes, struct io_name *name); /* with their root */
@@ -199,17 +202,47 @@ struct io_later {
     bool cancelled;
     struct io_later *next;
 };
-NTSTATUS io_later_add(const struct io_later *later); /* STATUS_PENDING, or why not; then nothing was taken over */
-/* Ends waiting operations of this file with STATUS_CANCELLED; io NULL: all of them. How many. */
+/* Takes everything over. STATUS_PENDING, or why not; then the operation has ended with that. */
+NTSTATUS io_later_add(const struct io_later *later);
+/* Ends waiting operations of this file with STATUS_CANCELLED; io NULL: all, thread_id 0: all threads'. How many. */
 unsigned io_later_cancel(struct io_file *file, IO_STATUS_BLOCK *io, uint32_t thread_id);
+void io_later_look(void); /* operations that no descriptor wakes look again */
+uint32_t io_thread_id(void);
 
 /* ---- transfer of other kinds --------------------------------------------------------------------- */
 
 NTSTATUS io_pipe_read(struct io_file *file, int fd, void *buffer, uint32_t length, bool wait, ULONG_PTR *done);
 NTSTATUS io_pipe_write(struct io_file *file, int fd, const void *buffer, uint32_t length, bool wait, ULONG_PTR *done);
+struct io_message_queue { uint32_t messages, offset; };
+/* One instance of a named pipe: a pair of connected sockets, made with the server's end. The client's end waits here for
+ * whoever opens the name. Guarded by the lock. */
+struct io_pipe {
+    nt_ref next;
+    uint32_t state;          /* PIPE_DISCONNECTED, ... */
+    nt_ref server, client;   /* struct io_file, 0: closed or not yet there */
+    uint32_t users;          /* file objects that point here */
+    int32_t client_fd;       /* until somebody opens it; -1: none */
+    uint32_t process;        /* Linux process whose descriptor that is */
+    nt_ref event;            /* signalled when a client comes */
+    uint32_t messages;       /* bool: writes keep their boundaries */
+    uint32_t configuration;  /* 0 inbound, 1 outbound, 2 both */
+    uint32_t instances, inbound, outbound;
+    struct io_message_queue queue[2]; /* [0] what the client reads, [1] what the server reads; changed atomically */
+    uint32_t name_length;
+    uint64_t timeout;        /* 100 ns */
+    WCHAR name[256];
+};
+enum { PIPE_DISCONNECTED = 1, PIPE_LISTENING, PIPE_CONNECTED, PIPE_CLOSING };
+
+NTSTATUS io_pipe_peek(struct io_file *file, int fd, void *output, ULONG length, ULONG_PTR *done);
+NTSTATUS io_pipe_transceive(struct io_file *file, int fd, const void *input, ULONG input_length, void *output, ULONG output_length,
+                            ULONG_PTR *done, NTSTATUS (**step)(struct io_later *, ULONG_PTR *), short *events);
+bool io_pipe_name(struct io_file *file, WCHAR *out, unsigned *length);
+NTSTATUS io_pipe_flush(struct io_file *file, int fd);
 NTSTATUS io_pipe_open(const struct io_name *name, ACCESS_MASK access, ULONG options, struct io_file **file, int *fd);
-NTSTATUS io_pipe_control(struct io_file *file, int fd, const struct io_finish *finish, ULONG code, const void *input,
-                         ULONG input_length, void *output, ULONG output_length, ULONG_PTR *done);
+/* STATUS_PENDING: *step goes on with it, on a descriptor that is ready for *events. */
+NTSTATUS io_pipe_control(struct io_file *file, int fd, ULONG code, const void *input, ULONG input_length, void *output,
+                         ULONG output_length, ULONG_PTR *done, NTSTATUS (**step)(struct io_later *, ULONG_PTR *), short *events);
 NTSTATUS io_pipe_query(struct io_file *file, int fd, ULONG information_class, void *buffer, ULONG length, ULONG_PTR *done);
 NTSTATUS io_pipe_set(struct io_file *file, ULONG information_class, const void *buffer, ULONG length);
 void io_pipe_closed(struct io_file *file);  /* lock held */

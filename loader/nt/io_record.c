@@ -68,7 +68,7 @@ static void sharing_count(struct io_record *record, const struct nt_file_object 
     record->share_deleters += file->sharing & FILE_SHARE_DELETE ? one : 0;
 }
 
-static NTSTATUS attach(struct io_file *file, uint64_t device, uint64_t serial)
+static NTSTATUS attach(struct io_file *file, uint64_t device, uint64_t serial, ACCESS_MASK also)
 {
     struct io_root *root = io_root();
     struct io_record *record = root ? record_find(device, serial) : NULL;
@@ -77,7 +77,7 @@ static NTSTATUS attach(struct io_file *file, uint64_t device, uint64_t serial)
     bool takes_part = file->file.access & SHARING_RIGHTS;
     if (record && record->deleting)
         return STATUS_DELETE_PENDING;
-    if (record && takes_part && !sharing_allows(record, file->file.access, file->file.sharing))
+    if (record && (takes_part || also) && !sharing_allows(record, file->file.access | also, file->file.sharing))
         return STATUS_SHARING_VIOLATION;
     if (!record) {
         nt_ref ref = nt_arena_allocate(sizeof *record), *head = bucket(root, device, serial);
@@ -101,12 +101,13 @@ static NTSTATUS attach(struct io_file *file, uint64_t device, uint64_t serial)
     return STATUS_SUCCESS;
 }
 
-NTSTATUS io_record_attach(struct io_file *file, uint64_t device, uint64_t serial, ACCESS_MASK access, ULONG sharing)
+NTSTATUS io_record_attach(struct io_file *file, uint64_t device, uint64_t serial, ACCESS_MASK access, ACCESS_MASK also,
+                          ULONG sharing)
 {
     file->file.access = access;
     file->file.sharing = sharing;
     nt_lock();
-    NTSTATUS status = attach(file, device, serial);
+    NTSTATUS status = attach(file, device, serial, also);
     nt_unlock();
     return status;
 }
@@ -180,10 +181,10 @@ void io_record_detach(struct io_file *file)
         record->deleting = true;
         record->delete_path = file->file.path ? path_copy(nt_at(file->file.path)) : 0;
     }
+    if (record->deleting && (!record->files || file->delete_path == 2))
+        file_remove(record);
     if (record->files)
         return;
-    if (record->deleting)
-        file_remove(record);
     path_free(record->delete_path);
     nt_ref *link = bucket(io_root(), record->device, record->serial);
     while (*link != nt_ref_of(record))

@@ -1,7 +1,7 @@
 /* What reaches a thread from others: APCs, alerts, alerts by thread ID. */
 #include "loader/nt/ke_private.h"
 
-enum { THREAD_ALERT = 4, THREAD_SUSPEND_RESUME = 2, THREAD_SET_CONTEXT = 0x10 };
+enum { THREAD_ALERT = 4, THREAD_SET_CONTEXT = 0x10 };
 
 /* ---- APCs -------------------------------------------------------------------------------------------- */
 
@@ -116,21 +116,6 @@ NTSTATUS NtAlertThread(HANDLE handle)
         alert((struct nt_thread_object *)object);
     nt_unlock();
     return status;
-}
-
-/* The alert only: nobody in this system suspends a thread for an alert to resume it. */
-NTSTATUS NtAlertResumeThread(HANDLE handle, ULONG *previous)
-{
-    struct nt_object *object;
-    LONG count = 0;
-    nt_lock();
-    NTSTATUS status = ob_handle_find(handle, NT_THREAD, THREAD_SUSPEND_RESUME, &object, NULL, NULL);
-    if (!status) {
-        alert((struct nt_thread_object *)object);
-        count = ((struct nt_thread_object *)object)->suspend_count;
-    }
-    nt_unlock();
-    return status ? status : ke_put_optional((LONG *)previous, count);
 }
 
 /* The answer makes the way out of the system call run the APCs. */

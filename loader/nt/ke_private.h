@@ -145,7 +145,6 @@ NTSTATUS NtReleaseKeyedEvent(HANDLE handle, ULONG_PTR key, BOOLEAN alertable, co
 NTSTATUS NtWaitForAlertByThreadId(const void *address, const LARGE_INTEGER *timeout);
 NTSTATUS NtAlertThreadByThreadId(HANDLE id);
 NTSTATUS NtAlertThread(HANDLE handle);
-NTSTATUS NtAlertResumeThread(HANDLE handle, ULONG *previous);
 NTSTATUS NtTestAlert(void);
 NTSTATUS NtQueueApcThread(HANDLE handle, ULONG_PTR routine, ULONG_PTR a, ULONG_PTR b, ULONG_PTR c);
 NTSTATUS NtQueueApcThreadEx(HANDLE handle, HANDLE reserve, ULONG_PTR routine, ULONG_PTR a, ULONG_PTR b, ULONG_PTR c);

@@ -125,10 +125,15 @@ NTSTATUS mm_area_create(uintptr_t base, uintptr_t size, const struct mm_wish *wi
     area->protect = protect;
     area->flags = flags;
     mm_runs_open(&area->runs, state);
-    mm_tree_insert(area);
-    area_count++;
+    mm_area_adopt(area);
     *out = area;
     return STATUS_SUCCESS;
+}
+
+void mm_area_adopt(struct mm_area *area)
+{
+    mm_tree_insert(area);
+    area_count++;
 }
 
 static uintptr_t host_end(const struct mm_area *area)
@@ -183,10 +188,8 @@ NTSTATUS mm_area_release_part(struct mm_area *area, uintptr_t at, uintptr_t end)
     area->size = at - area->base;
     area->flags &= ~(uint32_t)MM_PADDED;
     mm_tree_refresh(area);
-    if (rest) {
-        mm_tree_insert(rest);
-        area_count++;
-    }
+    if (rest)
+        mm_area_adopt(rest);
     return STATUS_SUCCESS;
 }
 

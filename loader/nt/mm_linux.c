@@ -107,6 +107,12 @@ static void learn_line(uintptr_t low, uintptr_t high)
     }
 }
 
+static bool wholly_known(uintptr_t low, uintptr_t high)
+{
+    const struct mm_area *area = mm_tree_find(low);
+    return area && high <= (area->flags & MM_PADDED ? mm_granule_up(mm_end(area)) : mm_end(area));
+}
+
 static char *number_hex(char *at, uintptr_t *number)
 {
     *number = 0;
@@ -129,16 +135,17 @@ void mm_linux_learn(uintptr_t low, uintptr_t high)
     unsigned count = 0;
     size_t have = 0;
     int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
-    for (ssize_t got; fd >= 0 && (got = read(fd, text + have, sizeof text - 1 - have)) > 0 || (got < 0 && errno == EINTR);) {
+    for (ssize_t got = 1; fd >= 0 && got > 0;) {
         char *line = text, *end;
-        if (got < 0)
-            continue;
+        got = read(fd, text + have, sizeof text - 1 - have);
+        if (got <= 0)
+            break;
         have += (size_t)got;
         text[have] = 0;
         for (; (end = __builtin_strchr(line, '\n')); line = end + 1) {
             uintptr_t from, to;
             number_hex(number_hex(line, &from) + 1, &to);
-            if (from < nt_process.user_high && to > nt_process.user_low && count < sizeof lines / sizeof *lines)
+            if (from < nt_process.user_high && to > nt_process.user_low && !wholly_known(from, to) && count < sizeof lines / sizeof *lines)
                 lines[count].low = from, lines[count++].high = to;
         }
         have -= (size_t)(line - text);

@@ -65,7 +65,7 @@ bool mm_runs_copy(struct mm_runs *to, const struct mm_runs *from);
 enum { MM_WRITE_WATCH = 1,          /* MEM_WRITE_WATCH: clean pages are not writable for the host */
        MM_PADDED = 2,               /* its host pages go on to the end of the last granule */
        MM_PLACEHOLDER = 4,
-       MM_NO_RESET = 8 };
+       MM_FROM_PLACEHOLDER = 8 };   /* what has replaced one can become one again */
 
 struct mm_area {
     struct mm_area *left, *right;   /* the tree's */
@@ -114,6 +114,8 @@ NTSTATUS mm_area_create(uintptr_t base, uintptr_t size, const struct mm_wish *wi
                         uint32_t flags, uint32_t state, mm_maker *maker, void *context, struct mm_area **out);
 /* Out of the tree and freed; `unmap`: its pages too. Lock held. */
 void mm_area_destroy(struct mm_area *area, bool unmap);
+/* An area that was cut out of another: into the tree and the count. Lock held. */
+void mm_area_adopt(struct mm_area *area);
 /* Only [at, end) of the area goes; what stays above becomes an area of its own. Private areas. Lock held. */
 NTSTATUS mm_area_release_part(struct mm_area *area, uintptr_t at, uintptr_t end);
 /* [at, end) of the area becomes `state`, rights on the host included; DIRTY and LOCKED pages keep these. Lock held. */
@@ -165,35 +167,49 @@ struct nt_section_object {
     uint32_t loader_flags, file_size, checksum, pad;
 };
 
-/* This process's side of a section that is known here: kept by views and by the section object. The Mm lock's. */
+/* This process's side of a section: kept by its views and, so that SEC_RESERVE and named sections keep what they are
+ * between views, by the section object. The Mm lock's. */
 struct mm_backing {
     struct mm_backing *next;
     uint64_t id;                    /* the section's; 0: none (nt_mm_map_file) */
-    unsigned views;
-    bool section;                   /* the section object lives */
-    int fd;                         /* -1: an image */
-    uint64_t device, serial;
+    unsigned holders;               /* views, calls under way, and 1 for the section object (id != 0) */
+    int fd;                         /* the contents; -1: what is mapped is all */
     bool is_file;
     char *path;                     /* malloc'd, NULL: page file */
+    uint64_t size;                  /* bytes */
     bool reserves;                  /* SEC_RESERVE: */
-    uint64_t size;                  /*   bytes of `committed` */
     struct mm_runs committed;       /*   what any view has committed */
     struct mm_area *first_view;
 };
 
-struct mm_backing *mm_backing_new(uint64_t id, int fd, const char *path); /* fd is taken over; lock held */
+void mm_section_open(void);         /* type hooks */
+/* This process's backing of a section, held for the caller. handle_fd: the handle's descriptor or -1. */
+NTSTATUS mm_backing_of(const struct nt_section_object *section, int handle_fd, struct mm_backing **out);
+void mm_backing_hold(struct mm_backing *backing);    /* lock held */
+void mm_backing_release(struct mm_backing *backing); /* lock held */
+struct mm_backing *mm_backing_new(uint64_t id, int fd, const char *path); /* one holder; fd is taken over where it succeeds; lock held */
+/* Views of a backing. Lock held. */
 void mm_backing_view_add(struct mm_backing *backing, struct mm_area *area);
 void mm_backing_view_remove(struct mm_area *area);
-void mm_section_open(void);         /* type hooks */
-/* The object of a handle and, referenced for the caller (views++), this process's backing. */
-NTSTATUS mm_section_backing(struct nt_section_object *section, struct mm_backing **out);
-void mm_backing_release(struct mm_backing *backing);
-/* VirtualAlloc(MEM_COMMIT) inside a view of a SEC_RESERVE section. Lock held. */
+
+/* VirtualAlloc(MEM_COMMIT) inside a view of a page-file section. Lock held. */
 NTSTATUS mm_view_commit(struct mm_area *area, uintptr_t at, uintptr_t end, uint32_t protect);
-/* A view's pages change rights: copy-on-write pages become private ones. Lock held. */
+/* A view's pages change rights: those that copy on write become private ones. Lock held. */
 NTSTATUS mm_view_protect(struct mm_area *area, uintptr_t at, uintptr_t end, uint32_t protect);
+/* The section has grown to backing->size: views that reserved room for that show it. Lock held. */
+void mm_view_extend(struct mm_backing *backing);
 /* May a view of a section of this protection have that one? */
 bool mm_view_allows(uint32_t section_protect, uint32_t protect);
+
+/* ---- placeholders (mm_placeholder.c). Lock held ---------------------------------------------------- */
+
+/* A placeholder of exactly this range; NULL: there is none. */
+struct mm_area *mm_placeholder_find(uintptr_t base, uintptr_t size);
+NTSTATUS mm_placeholder_fill(uintptr_t *base, uintptr_t *size, ULONG type, ULONG protect);
+/* A view or allocation that replaced a placeholder becomes one again. */
+NTSTATUS mm_placeholder_leave(struct mm_area *area);
+/* MEM_RELEASE with MEM_PRESERVE_PLACEHOLDER or MEM_COALESCE_PLACEHOLDERS. */
+NTSTATUS mm_placeholder_free(struct mm_area *area, uintptr_t at, uintptr_t end, ULONG type);
 
 /* ---- common to services -------------------------------------------------------------------------- */
 

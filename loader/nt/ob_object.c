@@ -196,27 +196,46 @@ static NTSTATUS handle_give(NTSTATUS status, HANDLE *guest_handle, HANDLE handle
     return NT_GET(handle, guest_handle) && NT_PUT(guest_handle, handle) ? status : STATUS_ACCESS_VIOLATION;
 }
 
+static NTSTATUS make(struct making *making, const OBJECT_ATTRIBUTES *guest_attributes, HANDLE *handle)
+{
+    struct nt_attributes attributes;
+    NTSTATUS status = nt_attributes_capture(guest_attributes, &attributes);
+    if (!status && attributes.root && !attributes.name.text)
+        status = STATUS_OBJECT_NAME_INVALID;
+    if (!status) {
+        making->attributes = &attributes;
+        nt_lock();
+        status = attributes.name.length ? make_named(making, handle) : make_new(making, NULL, handle);
+        nt_unlock();
+    }
+    nt_attributes_free(&attributes);
+    return status;
+}
+
 NTSTATUS nt_object_make(HANDLE *guest_handle, ACCESS_MASK access, const OBJECT_ATTRIBUTES *guest_attributes, enum nt_type type,
                         uint32_t size, void (*init)(struct nt_object *object, void *context), void *context)
 {
-    struct nt_attributes attributes;
+    struct making making = {NULL, access, type, size, init, context};
     HANDLE handle = 0;
-    NTSTATUS status = nt_attributes_capture(guest_attributes, &attributes);
-    if (status)
-        return status;
-    if (attributes.root && !attributes.name.text) {
-        nt_attributes_free(&attributes);
-        return STATUS_OBJECT_NAME_INVALID;
-    }
-    struct making making = {&attributes, access, type, size, init, context};
-    nt_lock();
-    if (attributes.name.length)
-        status = make_named(&making, &handle);
-    else
-        status = make_new(&making, NULL, &handle);
-    nt_unlock();
-    nt_attributes_free(&attributes);
+    NTSTATUS status = make(&making, guest_attributes, &handle);
     return handle_give(status, guest_handle, handle);
+}
+
+/* Lock held. */
+static NTSTATUS open_named(const struct nt_attributes *attributes, ACCESS_MASK access, enum nt_type type, HANDLE *handle)
+{
+    struct ob_place place = {0};
+    NTSTATUS status = ob_name_find(attributes, type, &place);
+    if (!status) {
+        if (!place.object)
+            status = STATUS_OBJECT_NAME_NOT_FOUND;
+        else if (place.object->type != type)
+            status = STATUS_OBJECT_TYPE_MISMATCH;
+        else
+            status = ob_handle_new(place.object, nt_access_map(type, access), attributes->attributes, -1, handle);
+    }
+    free(place.path);
+    return status;
 }
 
 NTSTATUS nt_object_open(HANDLE *guest_handle, ACCESS_MASK access, const OBJECT_ATTRIBUTES *guest_attributes, enum nt_type type)
@@ -226,25 +245,13 @@ NTSTATUS nt_object_open(HANDLE *guest_handle, ACCESS_MASK access, const OBJECT_A
     if (!guest_attributes)
         return STATUS_INVALID_PARAMETER;
     NTSTATUS status = nt_attributes_capture(guest_attributes, &attributes);
-    if (status)
-        return status;
-    if (!attributes.name.text) {
-        nt_attributes_free(&attributes);
-        return attributes.root ? STATUS_OBJECT_NAME_INVALID : STATUS_OBJECT_PATH_SYNTAX_BAD;
-    }
-    struct ob_place place = {0};
-    nt_lock();
-    status = ob_name_find(&attributes, type, &place);
+    if (!status && !attributes.name.text)
+        status = attributes.root ? STATUS_OBJECT_NAME_INVALID : STATUS_OBJECT_PATH_SYNTAX_BAD;
     if (!status) {
-        if (!place.object)
-            status = STATUS_OBJECT_NAME_NOT_FOUND;
-        else if (place.object->type != type)
-            status = STATUS_OBJECT_TYPE_MISMATCH;
-        else
-            status = ob_handle_new(place.object, nt_access_map(type, access), attributes.attributes, -1, &handle);
+        nt_lock();
+        status = open_named(&attributes, access, type, &handle);
+        nt_unlock();
     }
-    nt_unlock();
-    free(place.path);
     nt_attributes_free(&attributes);
     return handle_give(status, guest_handle, handle);
 }

@@ -195,7 +195,7 @@ static void on_fault(int number, siginfo_t *info, void *data)
     if (record_fill(&record, &context, number, info, trap, error)) {
         if (record.code == STATUS_STACK_BUFFER_OVERRUN)
             nt_trap_unhandled(&record, &context); /* fail-fast: no handler is asked */
-        if (!nt_arch_push_exception(&context, &record, nt_process.exception_entry))
+        if (!nt_arch_push_exception(&context, &record, 0, nt_process.exception_entry))
             nt_trap_unhandled(&record, &context);
         nt_arch_context_to_signal(&context, signal);
     }
@@ -242,7 +242,8 @@ void nt_trap_unhandled(const struct nt_exception *record, const struct nt_contex
 
 void nt_trap_raise(struct nt_exception *record, struct nt_context *context, bool first_chance)
 {
-    if (!first_chance || !nt_arch_push_exception(context, record, nt_process.exception_entry))
+    /* The raiser's own frames lie between its call and the context it gives, and the record may point into them. */
+    if (!first_chance || !nt_arch_push_exception(context, record, nt_thread_self->guest_sp, nt_process.exception_entry))
         nt_trap_unhandled(record, context);
     nt_thread_self->in_kernel = 0;
     nt_arch_resume(context);

@@ -288,9 +288,9 @@ static void broken_tables(void **state)
     expect_broken(40);
 
     put_directory(&b, 0, DIRECTORY, 0x600);
-    put_counts(0x340, 4); /* one word more than .rdata has bytes in the file */
+    put_counts(0x341, 4); /* one word more than .rdata has bytes in the file */
     expect_broken(41);
-    put_counts(0x33f, 4);
+    put_counts(0x340, 4);
     open_exports(&exports);
     put_counts(0x40000001, 4); /* times four wraps */
     expect_broken(41);

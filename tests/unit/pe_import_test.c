@@ -204,7 +204,7 @@ static void expect_broken_import(unsigned rule, unsigned good)
 static void broken_thunks(bool is_64)
 {
     build_imports(is_64);
-    put_descriptor(0, 0x5ffc - (is_64 ? 2 : 1), 0x2200, 0x2180); /* cut by the end of the image */
+    put_descriptor(0, 0x6000 - width() + 1, 0x2200, 0x2180); /* cut by the end of the image */
     expect_broken_import(54, 0);
     put_descriptor(0, 0x3000, 0x2200, 0x2180); /* zero fill: an empty list */
     expect_broken_import(0, 0);

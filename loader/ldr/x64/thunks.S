@@ -20,7 +20,7 @@
         PRIVATE peload_unload,      0x7005
         PRIVATE peload_symbol,      0x7006
         PRIVATE peload_reference,   0x7007
-        PRIVATE peload_fatal,       0x7008
+        PRIVATE peload_fatal,       0x7009
 
 /* RtlUserThreadStart(start rcx, parameter rdx): the outermost guest frame. Its handler sees what nobody wanted. */
         .globl  RtlUserThreadStart

@@ -169,7 +169,7 @@ bool nt_arch_context_thunk(struct nt_context *first, const struct nt_context *st
 
 /* Wine's KiUserExceptionDispatcher: CONTEXT at rsp, EXCEPTION_RECORD at +0x4f0, a machine frame at +0x590 (its
  * unwind data read it in 10.0), and it writes 0x20 bytes below the context's Rsp to be walked over by debuggers. */
-bool nt_arch_push_exception(struct nt_context *context, const struct nt_exception *record, uintptr_t dispatcher)
+bool nt_arch_push_exception(struct nt_context *context, const struct nt_exception *record, uintptr_t below, uintptr_t dispatcher)
 {
     struct {
         struct nt_context context;
@@ -189,7 +189,8 @@ bool nt_arch_push_exception(struct nt_context *context, const struct nt_exceptio
     frame.machine[2] = context->eflags;
     frame.machine[3] = context->rsp;
     frame.machine[4] = context->ss;
-    uintptr_t at = (context->rsp - sizeof frame) & ~(uintptr_t)15;
+    uintptr_t top = below && below < context->rsp ? below : context->rsp;
+    uintptr_t at = (top - sizeof frame) & ~(uintptr_t)15;
     if (!nt_write((void *)at, &frame, sizeof frame))
         return false;
     context->rsp = at;

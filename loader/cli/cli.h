@@ -1,0 +1,82 @@
+/* The commands, and the only place that prints. stdout is data, stderr is talk.
+ *
+ *   main.c        which command; help. Read this file first, then run.c.
+ *   run.c         `run`: options -> native lane -> exit status
+ *   places.c      where the DLL set, our own DLLs and drive C: are
+ *   tell.c        one good sentence for an error; colours
+ *   trace_text.c  --trace: one line an event
+ *   story.c       -v: the same events, told to a person
+ *   report.c      an exception that nobody handled
+ *   source.c      a file opened for reading only, as `info` and `map` want it
+ *   info*.c map.c `info`, `map`
+ *   output.c      tables as text or JSON from the same rows */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include "loader/module.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* Exit statuses that are peload's own; every other one is the guest's. */
+enum { CLI_USAGE_OR_WORLD = 125, CLI_NOT_LOADABLE = 126, CLI_NOT_FOUND = 127 };
+
+/* A command gets the words behind its name, arguments[0] being the name; it returns an exit status. */
+int cli_run(int count, char **arguments);
+int cli_info(int count, char **arguments);
+int cli_map(int count, char **arguments);
+
+/* ---- main.c */
+/* Tells about an option that getopt_long refused; returns CLI_USAGE_OR_WORLD. */
+int cli_usage(const char *command, char **arguments);
+
+/* ---- places.c: each text stays for the life of the process. */
+/* The folder of the DLL set: `wanted` (--dll-path), or the environment, or the cache. NULL: told why not. */
+const char *cli_dll_set(const char *wanted);
+const char *cli_companions(void); /* NULL: told why not */
+const char *cli_drive_c(void);    /* "" where nothing says */
+/* The program itself, with symbolic links resolved. NULL: unknown. */
+const char *cli_own_path(void);
+
+/* ---- tell.c */
+__attribute__((format(printf, 1, 2))) void cli_say(const char *format, ...); /* "peload: ...\n" on stderr */
+/* What went wrong with `file` as one sentence. */
+void cli_tell_pe(const char *file, const struct pe_error *error);
+void cli_tell(const char *file, const struct ld_error *error);
+/* The exit status that such a failure has. */
+int cli_status_of(const struct ld_error *error);
+/* May this stream be coloured? Terminals only, and never under NO_COLOR. */
+bool cli_colours(FILE *stream);
+
+/* ---- trace_text.c: a sink for ld_trace whose context is a struct cli_trace. */
+struct cli_trace {
+    int fd;           /* where lines go */
+    uint32_t mask;    /* phases that are wanted as lines: the story may need more */
+};
+void cli_trace_event(const struct cli_trace *trace, const struct ld_event *event);
+void cli_trace_call(const struct cli_trace *trace, const char *name, const uintptr_t *arguments, unsigned count,
+                    uint32_t status, uint32_t thread);
+void cli_trace_missing_call(const struct cli_trace *trace, const char *name);
+
+/* ---- story.c: what -v tells. */
+#define CLI_STORY_PHASES (~0u & ~(1u << LD_SYSCALL))
+void cli_story_open(FILE *stream, const char *program, const struct loader *loader);
+void cli_story_event(const struct ld_event *event);
+void cli_story_exit(uint32_t exit_code);
+
+/* ---- report.c */
+struct nt_exception;
+struct nt_context;
+void cli_report_unhandled(const struct nt_exception *record, const struct nt_context *context);
+
+/* ---- source.c */
+struct cli_source {
+    struct pe_span bytes;
+    struct pe_image image;
+};
+/* Opens and validates; nothing of it is ever mapped as code. False: told why not, *status set. */
+bool cli_source_open(struct cli_source *source, const char *path, int *status);
+void cli_source_close(struct cli_source *source);
+
+#endif

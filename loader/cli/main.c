@@ -1,0 +1,65 @@
+/* peload: which command is meant. Everything else is in the command's own file. */
+#include "loader/cli/cli.h"
+
+#include <getopt.h>
+#include <string.h>
+
+static const char help[] =
+    "Examples\n"
+    "  peload run hello.exe one \"two words\"     run a Windows program\n"
+    "  peload run -v hello.exe                  and tell how it became a process\n"
+    "  peload run --trace=place,bind hello.exe  or tell each step, one line an event\n"
+    "  peload run --check hello.exe             load and bind it, list what is missing, start nothing\n"
+    "  peload map hello.exe                     the file beside the image that it becomes\n"
+    "  peload info --imports hello.exe          headers and tables of an EXE or DLL\n"
+    "\n"
+    "Usage: peload COMMAND [OPTIONS] FILE [ARGUMENTS]\n"
+    "\n"
+    "Commands (each has its own --help)\n"
+    "  run    load FILE by hand and run it natively in this process; no sandbox: it has your rights\n"
+    "  info   print headers and tables of FILE; nothing of it is executed\n"
+    "  map    print the planned layout of FILE: file offsets beside addresses in the image\n"
+    "\n"
+    "Exit status of `run`: the low eight bits of the guest's exit code, or 1 where these are 0 and the code is not;\n"
+    "so 0xC0000005 gives 5. --status-file keeps all 32 bits. peload's own: 125 wrong use or a fault of the machine,\n"
+    "126 FILE cannot be loaded, 127 FILE is not there.\n";
+
+static const struct command {
+    const char *name;
+    int (*function)(int count, char **arguments);
+} commands[] = {{"run", cli_run}, {"info", cli_info}, {"map", cli_map}};
+
+int cli_usage(const char *command, char **arguments)
+{
+    (void)arguments;
+    fprintf(stderr, "peload: see `peload%s%s --help`\n", command ? " " : "", command ? command : "");
+    return CLI_USAGE_OR_WORLD;
+}
+
+int main(int count, char **arguments)
+{
+    static const struct option options[] = {{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {0}};
+    static char own_name[] = "peload";
+    arguments[0] = own_name; /* what getopt_long begins its messages with */
+    for (int option; (option = getopt_long(count, arguments, "+hV", options, NULL)) != -1;) {
+        if (option == 'h')
+            return fputs(help, stdout) < 0 || fflush(stdout) ? CLI_USAGE_OR_WORLD : 0;
+        if (option == 'V')
+            return puts("peload " PELOAD_VERSION) < 0 || fflush(stdout) ? CLI_USAGE_OR_WORLD : 0;
+        return cli_usage(NULL, arguments);
+    }
+    if (optind == count) {
+        cli_say("no command: run, info or map");
+        return cli_usage(NULL, arguments);
+    }
+    const char *word = arguments[optind];
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (!strcmp(word, commands[i].name)) {
+            int first = optind;
+            optind = 0; /* getopt_long begins anew */
+            arguments[first] = own_name;
+            return commands[i].function(count - first, arguments + first);
+        }
+    cli_say("no such command: %s", word);
+    return cli_usage(NULL, arguments);
+}

@@ -1,0 +1,316 @@
+/* `peload run`: options in, a process out. The steps themselves are loader/native/process.c's. */
+#include "loader/cli/cli.h"
+#include "loader/native/native.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char help[] =
+    "Examples\n"
+    "  peload run hello.exe one \"two words\"\n"
+    "  peload run -v hello.exe                              the story of its loading\n"
+    "  peload run --trace=all --trace-file=steps hello.exe  every step and system call, into a file\n"
+    "  peload run --check hello.exe                         what is missing? nothing is started\n"
+    "\n"
+    "Usage: peload run [OPTIONS] [--] FILE [ARGUMENTS]\n"
+    "\n"
+    "What is told (on stderr; stdout is the guest's alone)\n"
+    "  -v, --verbose        the story of the loading, for a person\n"
+    "  --trace=LIST         one line an event: find, open, place, fill, relocate, bind, tls, protect, order, init,\n"
+    "                       start, thread, unload, syscall or all, separated by commas\n"
+    "  --trace-file=FILE    these lines into FILE\n"
+    "  --status-file=FILE   the exit code with all 32 bits: \"DECIMAL HEX HOW\\n\", HOW being exited, exception\n"
+    "                       (nobody handled it) or refused (not started; the code is Windows' for that)\n"
+    "What is done\n"
+    "  --check              load and bind everything, list every missing DLL and function, start nothing:\n"
+    "                       exit status 0 or 126\n"
+    "  --occupy             take FILE's preferred base first, so that it must move\n"
+    "  --env NAME=VALUE     add a variable to the guest's environment (again and again)\n"
+    "  --clear-env          begin with an empty environment\n"
+    "  --dll-path=FOLDER    the DLL set: x86_64-windows, i386-windows, nls (default: $PELOAD_DLL_PATH, then\n"
+    "                       current in $PELOAD_CACHE, $XDG_CACHE_HOME/peload, ~/.cache/peload)\n"
+    "\n"
+    "C: shows $PELOAD_DRIVE_C, $XDG_DATA_HOME/peload/drive_c or ~/.local/share/peload/drive_c; Z: shows /.\n"
+    "\n"
+    "Exit status: the low eight bits of the guest's 32-bit exit code, so that 0xC0000005 gives 5; 1 where these bits\n"
+    "are 0 and the code is not. 125: wrong use, or a fault of the machine; 126: FILE cannot be loaded; 127: FILE is\n"
+    "not there. A guest can use these numbers too: the status file tells the difference.\n";
+
+enum { OPTION_TRACE = 256, OPTION_TRACE_FILE, OPTION_CHECK, OPTION_OCCUPY, OPTION_STATUS_FILE, OPTION_ENV, OPTION_CLEAR_ENV,
+       OPTION_DLL_PATH };
+
+static const struct option options[] = {
+    {"help", no_argument, NULL, 'h'},
+    {"verbose", no_argument, NULL, 'v'},
+    {"trace", required_argument, NULL, OPTION_TRACE},
+    {"trace-file", required_argument, NULL, OPTION_TRACE_FILE},
+    {"check", no_argument, NULL, OPTION_CHECK},
+    {"occupy", no_argument, NULL, OPTION_OCCUPY},
+    {"status-file", required_argument, NULL, OPTION_STATUS_FILE},
+    {"env", required_argument, NULL, OPTION_ENV},
+    {"clear-env", no_argument, NULL, OPTION_CLEAR_ENV},
+    {"dll-path", required_argument, NULL, OPTION_DLL_PATH},
+    {0},
+};
+
+/* The callbacks of the lane have no context of their own: one run is one process. */
+static struct {
+    struct cli_trace lines;
+    struct ld_trace trace;
+    const char *program, *trace_file, *status_file, *dll_path;
+    int status_fd; /* -1: nobody asked */
+    bool check, story;
+    bool unhandled;
+    unsigned missing;
+    char **environment; /* malloc'd; grows by --env */
+    size_t variables;
+} run = {.lines.fd = STDERR_FILENO, .status_fd = -1};
+
+/* ---- what the lane tells ------------------------------------------------------------------------ */
+
+static void on_event(void *context, const struct ld_event *event)
+{
+    (void)context;
+    if (run.lines.mask)
+        cli_trace_event(&run.lines, event);
+    if (run.story)
+        cli_story_event(event);
+}
+
+static void on_call(const char *name, const uintptr_t *arguments, unsigned count, NTSTATUS status, uint32_t thread)
+{
+    cli_trace_call(&run.lines, name, arguments, count, status, thread);
+}
+
+static void on_missing_call(const char *name)
+{
+    cli_trace_missing_call(&run.lines, name);
+}
+
+static void on_missing(struct loader *loader, const struct ld_error *error)
+{
+    (void)loader;
+    run.missing++;
+    cli_tell(run.program, error);
+}
+
+static void on_unhandled(const struct nt_exception *record, const struct nt_context *context)
+{
+    run.unhandled = true;
+    cli_report_unhandled(record, context);
+}
+
+static void on_start_failed(NTSTATUS status, const char *module)
+{
+    const char *name = nt_status_name(status);
+    cli_say("%s: %s%sits initialisation failed: 0x%08" PRIX32 "%s%s", run.program, module ? module : "", module ? ": " : "",
+            status, name ? " " : "", name ? name : "");
+}
+
+static void status_write(uint32_t code, const char *how)
+{
+    char line[64];
+    int length = snprintf(line, sizeof line, "%" PRIu32 " 0x%08" PRIX32 " %s\n", code, code, how);
+    if (run.status_fd >= 0 && write(run.status_fd, line, (size_t)length) != length)
+        cli_say("%s: %s", run.status_file, strerror(errno));
+}
+
+/* Any thread of the guest may end up here; the others are still running, so exit() with its handlers is not for us. */
+static void on_finish(uint32_t code)
+{
+    status_write(code, run.unhandled ? "exception" : "exited");
+    if (run.story)
+        cli_story_exit(code);
+    fflush(stderr);
+    _exit(code && !(code & 0xff) ? 1 : (int)(code & 0xff));
+}
+
+/* ---- options ------------------------------------------------------------------------------------ */
+
+/* Adds NAME=VALUE, or puts it into the place of an older one: names are equal without regard to case, as in Windows. */
+static bool environment_set(char *entry)
+{
+    size_t length = (size_t)(strchr(entry, '=') - entry) + 1;
+    for (size_t i = 0; i < run.variables; i++)
+        if (!strncasecmp(run.environment[i], entry, length)) {
+            run.environment[i] = entry;
+            return true;
+        }
+    char **more = realloc(run.environment, (run.variables + 2) * sizeof *more);
+    if (!more)
+        return false;
+    run.environment = more;
+    run.environment[run.variables++] = entry;
+    run.environment[run.variables] = NULL;
+    return true;
+}
+
+static bool environment_open(char **entries)
+{
+    size_t count = 0;
+    while (entries[count])
+        count++;
+    run.environment = malloc((count + 1) * sizeof *run.environment);
+    if (!run.environment)
+        return false;
+    memcpy(run.environment, entries, (count + 1) * sizeof *entries);
+    run.variables = count;
+    return true;
+}
+
+static int wrong(const char *what, const char *word)
+{
+    cli_say("%s: %s", what, word);
+    return cli_usage("run", NULL);
+}
+
+/* 0, or the exit status of a wrong or unanswered word. */
+static int option_take(int option)
+{
+    const char *bad;
+    switch (option) {
+    case 'v': run.story = true; return 0;
+    case OPTION_TRACE:
+        return ld_trace_parse(optarg, &run.lines.mask, &bad) ? 0 : wrong("--trace knows no such word", bad);
+    case OPTION_TRACE_FILE: run.trace_file = optarg; return 0;
+    case OPTION_CHECK: run.check = true; return 0;
+    case OPTION_OCCUPY: return 0;
+    case OPTION_STATUS_FILE: run.status_file = optarg; return 0;
+    case OPTION_DLL_PATH: run.dll_path = optarg; return 0;
+    case OPTION_CLEAR_ENV: run.environment[run.variables = 0] = NULL; return 0;
+    case OPTION_ENV:
+        if (!strchr(optarg, '=') || optarg[0] == '=')
+            return wrong("--env wants NAME=VALUE", optarg);
+        return environment_set(optarg) ? 0 : wrong("--env", "no memory");
+    default: return cli_usage("run", NULL);
+    }
+}
+
+/* Files are opened before anything is loaded, so that a wrong path is told in time. */
+static bool file_open(const char *path, int *fd)
+{
+    if (!path)
+        return true;
+    *fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (*fd < 0)
+        cli_say("%s: %s", path, strerror(errno));
+    return *fd >= 0;
+}
+
+/* ---- what kind of file -------------------------------------------------------------------------- */
+
+/* A PE32 goes to the 32-bit host, which is found beside this one or where the companions are. `arguments` are those of
+ * the command; the word in front of them, the command's name or ours, makes room for the other host's name. */
+static int hand_over(char **arguments)
+{
+    static char host[] = "peload32", command[] = "run";
+    char path[4096 + 32];
+    const char *own = cli_own_path();
+    const char *slash = own ? strrchr(own, '/') : NULL;
+    static const char *const places[] = {"peload32", "../lib/peload/peload32"};
+    for (size_t i = 0; slash && i < sizeof places / sizeof *places; i++) {
+        snprintf(path, sizeof path, "%.*s/%s", (int)(slash - own), own, places[i]);
+        if (!access(path, X_OK)) {
+            arguments[-1] = host;
+            arguments[0] = command;
+            execv(path, arguments - 1);
+            cli_say("%s: %s", path, strerror(errno));
+            return CLI_USAGE_OR_WORLD;
+        }
+    }
+    cli_say("%s: a 32-bit program (PE32, i386), and peload32, which runs those, is not installed", run.program);
+    return CLI_NOT_LOADABLE;
+}
+
+/* Is this a program for this build at all? Looked at before anything is built for it. 0, or an exit status. */
+static int program_check(bool *foreign)
+{
+    struct cli_source source;
+    int status = 0;
+    const uint16_t own = sizeof(void *) == 8 ? PE_MACHINE_AMD64 : PE_MACHINE_I386;
+    if (!cli_source_open(&source, run.program, &status))
+        return status;
+    uint16_t machine = source.image.machine;
+    *foreign = machine != own && machine == PE_MACHINE_I386;
+    if (machine != own && !*foreign) {
+        cli_say("%s: a program for %s (machine 0x%04X); this one runs x86-64 and i386", run.program,
+                pe_machine_name(machine), machine);
+        status = CLI_NOT_LOADABLE;
+    } else if (source.image.is_dll) {
+        cli_say("%s: a DLL, not a program: it has no beginning of its own", run.program);
+        status = CLI_NOT_LOADABLE;
+    }
+    cli_source_close(&source);
+    return status;
+}
+
+static int check_told(void)
+{
+    if (run.missing) {
+        cli_say("%s: %u missing; it cannot be started", run.program, run.missing);
+        return CLI_NOT_LOADABLE;
+    }
+    printf("%s: complete, %u modules\n", run.program, native.loader.count);
+    return fflush(stdout) ? CLI_USAGE_OR_WORLD : 0;
+}
+
+static int start(struct native_options *lane)
+{
+    struct ld_error error = {0};
+    lane->trace = &run.trace;
+    lane->finish = on_finish;
+    lane->unhandled = on_unhandled;
+    lane->start_failed = on_start_failed;
+    if (run.check)
+        lane->missing = on_missing;
+    if (run.lines.mask >> LD_SYSCALL & 1) {
+        lane->trace_call = on_call;
+        lane->missing_call = on_missing_call;
+    }
+    run.trace = (struct ld_trace){.mask = run.lines.mask | (run.story ? CLI_STORY_PHASES : 0), .sink = on_event};
+    if (run.story)
+        cli_story_open(stderr, run.program, &native.loader);
+    if (!native_prepare(lane, &error)) {
+        cli_tell(run.program, &error);
+        status_write(error.ntstatus ? error.ntstatus : LD_STATUS_UNSUCCESSFUL, "refused");
+        return cli_status_of(&error);
+    }
+    if (run.check)
+        return check_told();
+    native_start();
+}
+
+int cli_run(int count, char **arguments)
+{
+    struct native_options lane = {0};
+    bool foreign = false;
+    int status = environment_open(environ) ? 0 : CLI_USAGE_OR_WORLD;
+    for (int option; !status && (option = getopt_long(count, arguments, "+hv", options, NULL)) != -1;) {
+        if (option == 'h')
+            return fputs(help, stdout) < 0 || fflush(stdout) ? CLI_USAGE_OR_WORLD : 0;
+        lane.occupy |= option == OPTION_OCCUPY;
+        status = option_take(option);
+    }
+    if (status)
+        return status;
+    if (optind == count)
+        return wrong("run", "no FILE");
+    run.program = arguments[optind];
+    if ((status = program_check(&foreign)))
+        return status;
+    if (foreign)
+        return hand_over(arguments);
+    lane.program = run.program;
+    lane.arguments = arguments + optind + 1;
+    lane.environment = run.environment;
+    lane.drive_c = cli_drive_c();
+    if (!(lane.dll_set = cli_dll_set(run.dll_path)) || !(lane.companions = cli_companions()) ||
+        !file_open(run.trace_file, &run.lines.fd) || !file_open(run.status_file, &run.status_fd))
+        return CLI_USAGE_OR_WORLD;
+    return start(&lane);
+}

@@ -1,0 +1,273 @@
+/* KUSER_SHARED_DATA: one page that the guest reads without a system call, and whose clocks tick.
+ *
+ * The page is mapped twice: read-only where the guest expects it, writable somewhere for us. The first tick is a
+ * timer's signal, 15.6 ms after the start; only then is there a thread that goes on ticking. A program that ends
+ * earlier has seen what it would see on Windows, where nothing moves between two ticks either, and has not paid for
+ * a thread. */
+#define _GNU_SOURCE
+#include "loader/nt/ex_private.h"
+#include "loader/nt/mm.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/platform/x86.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+struct ksystem_time { ULONG low; LONG high1, high2; };
+
+/* Windows 10's layout, the same for both widths; only what is not zero has a name. */
+struct shared {
+    ULONG tick_count_low, tick_count_multiplier;
+    struct ksystem_time interrupt_time, system_time, zone_bias;
+    USHORT image_number_low, image_number_high;
+    WCHAR system_root[260];
+    ULONG max_stack_trace_depth, crypto_exponent, zone_id, large_page_minimum, ait_sampling, app_compat;
+    UCHAR random_seed_version[8];
+    ULONG validation_runlevel, zone_bias_stamp;
+    ULONG build_number, product_type;
+    BOOLEAN product_type_valid, pad0;
+    USHORT native_architecture;
+    ULONG major_version, minor_version;
+    UCHAR features[64];
+    ULONG highest_user_address, system_range_start, time_slip, alternative_architecture, boot_id;
+    UCHAR expiration[8];
+    ULONG suite_mask;
+    UCHAR debugger_enabled, mitigation_policies;
+    USHORT cycles_per_yield;
+    ULONG active_console, dismount_count, com_plus, last_input_tick, physical_pages;
+    UCHAR safe_boot, virtualization, pad1[2];
+    ULONG shared_flags, pad2;
+    UCHAR test_return[8];
+    LONGLONG counter_frequency;
+    ULONG system_call, cet;
+    UCHAR pad3[16];
+    struct ksystem_time tick_count;
+    UCHAR pad4[0x330 - 0x32c];
+    ULONG cookie;
+    UCHAR pad5[0x3c0 - 0x334];
+    ULONG processor_count;
+    UCHAR group_count;
+    UCHAR rest[0x1000 - 0x3c5];
+};
+#define AT(field, offset) _Static_assert(offsetof(struct shared, field) == (offset), #field)
+AT(interrupt_time, 0x8);
+AT(system_time, 0x14);
+AT(system_root, 0x30);
+AT(large_page_minimum, 0x244);
+AT(build_number, 0x260);
+AT(native_architecture, 0x26a);
+AT(major_version, 0x26c);
+AT(features, 0x274);
+AT(suite_mask, 0x2d0);
+AT(active_console, 0x2d8);
+AT(physical_pages, 0x2e8);
+AT(counter_frequency, 0x300);
+AT(system_call, 0x308);
+AT(tick_count, 0x320);
+AT(processor_count, 0x3c0);
+_Static_assert(sizeof(struct shared) == 0x1000, "KUSER_SHARED_DATA's page");
+
+enum { SHARED_ADDRESS = 0x7ffe0000, SHARED_PAGES = NT_WIDTH(1, 2), SHARED_SIZE = SHARED_PAGES * 0x1000 };
+enum { TICK_SIGNAL_FROM_LAST = 0, TICK_STACK = 8192 };
+
+static struct shared *shared;             /* the writable view */
+static uint32_t interval = EX_TICK_DEFAULT; /* 100 ns; atomic */
+
+uint32_t ex_shared_tick(void) { return __atomic_load_n(&interval, __ATOMIC_RELAXED); }
+
+/* ---- ticking: no thread-local storage below, the ticker has none of its own ---------------------------- */
+
+struct wide_time { int64_t seconds, nanoseconds; };
+
+#ifdef __x86_64__
+enum { CALL_CLOCK_GET = 228, CALL_CLOCK_SLEEP = 230 };
+static long host_call(long number, long a, long b, long c, long d)
+{
+    register long r10 __asm__("r10") = d;
+    long result;
+    __asm__ volatile("syscall" : "=a"(result) : "0"(number), "D"(a), "S"(b), "d"(c), "r"(r10) : "rcx", "r11", "memory");
+    return result;
+}
+
+static void word_store(struct ksystem_time *at, uint64_t value)
+{
+    __atomic_store_n((uint64_t *)(void *)at, value, __ATOMIC_RELEASE);
+}
+#else
+enum { CALL_CLOCK_GET = 403, CALL_CLOCK_SLEEP = 407 };
+static long host_call(long number, long a, long b, long c, long d)
+{
+    long result;
+    __asm__ volatile("int $0x80" : "=a"(result) : "0"(number), "b"(a), "c"(b), "d"(c), "S"(d) : "memory");
+    return result;
+}
+
+static void word_store(struct ksystem_time *at, uint64_t value)
+{
+    __atomic_store_n(&at->low, (uint32_t)value, __ATOMIC_RELEASE);
+    __atomic_store_n(&at->high1, (int32_t)(value >> 32), __ATOMIC_RELEASE);
+}
+#endif
+
+/* A reader takes high1, low, high2 and starts again where the two differ: so high2 goes first, high1 last. */
+static void time_store(struct ksystem_time *at, uint64_t value)
+{
+    __atomic_store_n(&at->high2, (int32_t)(value >> 32), __ATOMIC_RELEASE);
+    word_store(at, value);
+}
+
+static void shared_renew(void)
+{
+    struct wide_time real, steady;
+    host_call(CALL_CLOCK_GET, CLOCK_REALTIME, (long)&real, 0, 0);
+    host_call(CALL_CLOCK_GET, CLOCK_MONOTONIC, (long)&steady, 0, 0);
+    uint64_t monotonic = (uint64_t)steady.seconds * EX_TICKS_PER_SECOND + (uint64_t)steady.nanoseconds / 100;
+    uint64_t ticks = (uint64_t)steady.seconds * 1000 + (uint64_t)steady.nanoseconds / 1000000;
+    time_store(&shared->system_time, ex_time_of(real.seconds, real.nanoseconds));
+    time_store(&shared->interrupt_time, monotonic);
+    time_store(&shared->tick_count, ticks);
+    __atomic_store_n(&shared->tick_count_low, (uint32_t)ticks, __ATOMIC_RELEASE);
+}
+
+static int ticker(void *unused)
+{
+    (void)unused;
+    for (;;) {
+        struct wide_time pause = {0, (int64_t)ex_shared_tick() * 100};
+        shared_renew();
+        host_call(CALL_CLOCK_SLEEP, CLOCK_MONOTONIC, 0, (long)&pause, 0);
+    }
+    return 0;
+}
+
+/* Runs on whichever thread the signal hits, with all signals blocked, which the ticker inherits. It may interrupt
+ * anything, so it does nothing but make a thread on a stack that is ready. */
+static void first_tick(int number)
+{
+    static char stack[TICK_STACK] __attribute__((aligned(64)));
+    static int started;
+    (void)number;
+    if (!__atomic_exchange_n(&started, 1, __ATOMIC_SEQ_CST))
+        clone(ticker, stack + sizeof stack, CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM,
+              NULL);
+}
+
+static bool ticking_arm(uint32_t first)
+{
+    static int timer;
+    static bool have_timer;
+    struct sigaction action = {.sa_handler = first_tick, .sa_flags = SA_ONSTACK | SA_RESTART};
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMAX - TICK_SIGNAL_FROM_LAST};
+    struct itimerspec when = {.it_value = {0, (long)first * 100}};
+    if (!have_timer) {
+        sigfillset(&action.sa_mask);
+        if (sigaction(event.sigev_signo, &action, NULL) || syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &timer))
+            return false;
+        have_timer = true;
+    }
+    return !syscall(SYS_timer_settime, timer, 0, &when, NULL);
+}
+
+/* A finer tick takes effect at the next tick; one that was never started starts now. */
+void ex_shared_tick_set(uint32_t wanted)
+{
+    __atomic_store_n(&interval, wanted, __ATOMIC_RELAXED);
+    if (shared)
+        ticking_arm(wanted);
+}
+
+/* ---- contents ----------------------------------------------------------------------------------------- */
+
+/* From what the C library asked the processor at start: the instruction itself is slow on virtual machines. */
+static void features_fill(UCHAR *feature)
+{
+    feature[2] = CPU_FEATURE_ACTIVE(CX8);
+    feature[3] = CPU_FEATURE_ACTIVE(MMX);
+    feature[6] = CPU_FEATURE_ACTIVE(SSE);
+    feature[8] = CPU_FEATURE_PRESENT(TSC);
+    feature[9] = CPU_FEATURE_PRESENT(PAE);
+    feature[10] = CPU_FEATURE_ACTIVE(SSE2);
+    feature[12] = CPU_FEATURE_PRESENT(NX);
+    feature[13] = CPU_FEATURE_ACTIVE(SSE3);
+    feature[14] = CPU_FEATURE_ACTIVE(CMPXCHG16B);
+    feature[17] = CPU_FEATURE_PRESENT(OSXSAVE);
+    feature[22] = CPU_FEATURE_ACTIVE(FSGSBASE);
+    feature[23] = 1; /* int 0x29 */
+    feature[28] = CPU_FEATURE_ACTIVE(RDRAND);
+    feature[32] = CPU_FEATURE_ACTIVE(RDTSCP);
+    feature[33] = CPU_FEATURE_ACTIVE(RDPID);
+    feature[36] = CPU_FEATURE_ACTIVE(SSSE3);
+    feature[37] = CPU_FEATURE_ACTIVE(SSE4_1);
+    feature[38] = CPU_FEATURE_ACTIVE(SSE4_2);
+    feature[39] = CPU_FEATURE_ACTIVE(AVX);
+    feature[40] = CPU_FEATURE_ACTIVE(AVX2);
+    feature[41] = CPU_FEATURE_ACTIVE(AVX512F);
+    feature[42] = CPU_FEATURE_ACTIVE(ERMS);
+}
+
+bool ex_processor_feature(unsigned index)
+{
+    return shared && index < sizeof shared->features && shared->features[index];
+}
+
+static void shared_fill(void)
+{
+    static const char root[] = "C:\\windows";
+    shared->tick_count_multiplier = 1u << 24; /* a tick is a millisecond */
+    shared->image_number_low = NT_WIDTH(0x14c, 0x8664);
+    shared->image_number_high = NT_WIDTH(0x14c, 0x8664);
+    for (unsigned i = 0; root[i]; i++)
+        shared->system_root[i] = (WCHAR)root[i];
+    shared->large_page_minimum = 0x200000;
+    shared->build_number = nt_config.version_build;
+    shared->product_type = 1; /* workstation */
+    shared->product_type_valid = 1;
+    shared->native_architecture = NT_WIDTH(0, 9);
+    shared->major_version = 10;
+    features_fill(shared->features);
+    shared->highest_user_address = 0x7ffeffff;
+    shared->system_range_start = 0x80000000;
+    shared->suite_mask = 0x110; /* single-user terminal server */
+    shared->active_console = 1;
+    shared->processor_count = ex_processor_count();
+    shared->physical_pages = (ULONG)(ex_memory_total() >> 12);
+    shared->test_return[0] = 0xc3;
+    shared->counter_frequency = EX_TICKS_PER_SECOND;
+    shared->system_call = 1; /* Wine's stubs then call through the pointer in the next page */
+    shared->group_count = 1;
+    if (SHARED_PAGES > 1)
+        *(uintptr_t *)(shared + 1) = nt_process.dispatcher_entry;
+    shared_renew();
+}
+
+/* Told when the time zone was first asked for, which kernelbase does at its start: a program whose parts do not care
+ * does not wait for the zone's file to be read. */
+void ex_shared_zone_set(LONG bias, ULONG id)
+{
+    if (!shared)
+        return;
+    shared->zone_id = id;
+    time_store(&shared->zone_bias, (uint64_t)((int64_t)bias * 60 * EX_TICKS_PER_SECOND));
+}
+
+bool nt_ex_user_shared_data_open(void)
+{
+    uintptr_t base = SHARED_ADDRESS;
+    if (shared)
+        return true;
+    void *writable = mmap(NULL, SHARED_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (writable == MAP_FAILED)
+        return false;
+    /* Booked as the guest's memory first; then the same pages are shown there (length 0: a second view). */
+    if (nt_mm_allocate(&base, SHARED_SIZE, MEM_RESERVE | MEM_COMMIT, PAGE_READONLY, 0) || base != SHARED_ADDRESS)
+        return false;
+    if (mremap(writable, 0, SHARED_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)(uintptr_t)SHARED_ADDRESS) == MAP_FAILED ||
+        mprotect((void *)(uintptr_t)SHARED_ADDRESS, SHARED_SIZE, PROT_READ))
+        return false;
+    shared = writable;
+    shared_fill();
+    return ticking_arm(EX_TICK_DEFAULT);
+}

@@ -1,0 +1,467 @@
+/* Views of sections: mapped, changed, unmapped. */
+#define _GNU_SOURCE
+#define _FILE_OFFSET_BITS 64
+#include "loader/nt/mm_private.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { COPYING = PAGE_WRITECOPY | PAGE_EXECUTE_WRITECOPY, VIEW_SHARE = 1, VIEW_UNMAP = 2 };
+
+/* What a section's protection lets its views have, by the number of its lowest bit. */
+bool mm_view_allows(uint32_t section_protect, uint32_t protect)
+{
+    enum { READ = PAGE_NOACCESS | PAGE_READONLY | PAGE_WRITECOPY, EXECUTE = READ | PAGE_EXECUTE | PAGE_EXECUTE_READ | PAGE_EXECUTE_WRITECOPY };
+    uint32_t allowed;
+    switch (section_protect & 0xff) {
+    case PAGE_NOACCESS: allowed = PAGE_NOACCESS; break;
+    case PAGE_READONLY: case PAGE_WRITECOPY: allowed = READ; break;
+    case PAGE_READWRITE: allowed = READ | PAGE_READWRITE; break;
+    case PAGE_EXECUTE: allowed = PAGE_NOACCESS | PAGE_EXECUTE; break;
+    case PAGE_EXECUTE_READWRITE: allowed = 0xff; break;
+    default: allowed = EXECUTE;
+    }
+    return allowed & protect & 0xff;
+}
+
+static ACCESS_MASK view_access(ULONG protect)
+{
+    switch (protect & 0xff) {
+    case PAGE_NOACCESS: return 0;
+    case PAGE_READWRITE: return SECTION_MAP_WRITE;
+    case PAGE_EXECUTE: return SECTION_MAP_EXECUTE;
+    case PAGE_EXECUTE_READ: case PAGE_EXECUTE_WRITECOPY: return SECTION_MAP_EXECUTE | SECTION_MAP_READ;
+    case PAGE_EXECUTE_READWRITE: return SECTION_MAP_EXECUTE | SECTION_MAP_WRITE;
+    default: return SECTION_MAP_READ;
+    }
+}
+
+/* ---- mapping --------------------------------------------------------------------------------------- */
+
+/* What is known of a view before it has a place. */
+struct view {
+    const struct nt_section_object *section;
+    struct mm_backing *backing;
+    struct mm_wish wish;
+    uint64_t offset;
+    uintptr_t size;                 /* pages */
+    uintptr_t backed;               /* of these, bytes (pages) that the section has; the rest is only reserved */
+    ULONG type, protect;
+    int rights;                     /* of the backed pages at first */
+};
+
+static int make_view(uintptr_t base, uintptr_t size, void *context)
+{
+    const struct view *view = context;
+    bool shared = !(view->protect & COPYING);
+    if (view->backed == size)
+        return mm_linux_file(base, size, view->rights, shared, false, view->backing->fd, view->offset);
+    int error = mm_linux_reserve(base, size, PROT_NONE);
+    if (error || !view->backed)
+        return error;
+    error = mm_linux_file(base, view->backed, view->rights, shared, true, view->backing->fd, view->offset);
+    if (error)
+        mm_linux_release(base, size);
+    return error;
+}
+
+/* The states of a fresh view: what any view of a SEC_RESERVE section has committed is committed here, too. */
+static NTSTATUS view_show(struct mm_area *area, const struct view *view)
+{
+    const struct mm_backing *backing = view->backing;
+    if (backing->reserves) {
+        for (uint32_t i = 0; i < backing->committed.count; i++) {
+            const struct mm_run *run = &mm_runs_array(&backing->committed)[i];
+            uint64_t at = run->at, end = mm_runs_end(&backing->committed, i, (uintptr_t)backing->size);
+            if (at < view->offset)
+                at = view->offset;
+            if (end > view->offset + area->size)
+                end = view->offset + area->size;
+            if (!run->state || at >= end)
+                continue;
+            NTSTATUS status = mm_area_set(area, area->base + (uintptr_t)(at - view->offset),
+                                          area->base + (uintptr_t)(end - view->offset), MM_COMMITTED | view->protect);
+            if (status)
+                return status;
+        }
+    } else if (view->backed < view->size) {
+        if (!mm_runs_room(&area->runs, 1))
+            return STATUS_NO_MEMORY;
+        mm_area_note(area, area->base + view->backed, mm_end(area), 0);
+    }
+    return STATUS_SUCCESS;
+}
+
+static NTSTATUS view_place(uintptr_t *base, struct view *view)
+{
+    struct mm_area *area, none = {0};
+    uint32_t state = view->backing->reserves ? 0 : MM_COMMITTED | view->protect;
+    view->rights = mm_area_rights(&none, state);
+    if (view->type & MEM_REPLACE_PLACEHOLDER) {
+        area = mm_placeholder_find(*base, view->size);
+        if (!area)
+            return STATUS_CONFLICTING_ADDRESSES;
+        mm_area_destroy(area, true);
+    }
+    NTSTATUS status = mm_area_create(*base, view->size, &view->wish, MEM_MAPPED, view->protect, 0, state, make_view, view, &area);
+    if (status)
+        return status;
+    area->offset = view->offset;
+    area->section_protect = view->section->protect;
+    mm_backing_view_add(view->backing, area);
+    status = view_show(area, view);
+    if (status) {
+        mm_area_destroy(area, true);
+        return status;
+    }
+    if (view->type & MEM_REPLACE_PLACEHOLDER)
+        area->flags |= MM_FROM_PLACEHOLDER;
+    *base = area->base;
+    return STATUS_SUCCESS;
+}
+
+/* How much is shown, and whether it may be. */
+static NTSTATUS view_measure(struct view *view, SIZE_T commit, uintptr_t size)
+{
+    const struct nt_section_object *section = view->section;
+    bool extends = view->type & MEM_RESERVE;
+    if (extends && !section->path)
+        return STATUS_INVALID_PARAMETER_9;
+    if (extends && !(section->protect & (PAGE_READWRITE | PAGE_EXECUTE_READWRITE)))
+        return STATUS_SECTION_PROTECTION;
+    if (view->offset >= section->size && !(extends && size))
+        return STATUS_INVALID_VIEW_SIZE;
+    uint64_t rest = view->offset < section->size ? section->size - view->offset : 0;
+    if (size > rest && !extends)
+        return STATUS_INVALID_VIEW_SIZE;
+    if (!size && rest > nt_process.user_high - nt_process.user_low)
+        return STATUS_NO_MEMORY;
+    view->size = mm_page_up(size ? size : (uintptr_t)rest);
+    view->backed = rest < view->size ? mm_page_up((uintptr_t)rest) : view->size;
+    if (commit > view->size && !extends)
+        return STATUS_INVALID_PARAMETER_5;
+    return STATUS_SUCCESS;
+}
+
+static NTSTATUS map_data(struct view *view, int handle_fd, uintptr_t *base, SIZE_T commit, uintptr_t *size)
+{
+    if (!mm_view_allows(view->section->protect, view->protect))
+        return STATUS_SECTION_PROTECTION;
+    NTSTATUS status = view_measure(view, commit, *size);
+    if (status)
+        return status;
+    status = mm_backing_of(view->section, handle_fd, &view->backing);
+    if (status)
+        return status;
+    mm_lock();
+    status = view_place(base, view);
+    if (!status && view->backing->reserves && commit) {
+        struct mm_area *area = mm_tree_find(*base);
+        status = mm_view_commit(area, *base, *base + mm_page_up(commit), view->protect);
+        if (status)
+            mm_area_destroy(area, true);
+    }
+    mm_backing_release(view->backing);
+    mm_unlock();
+    *size = view->size;
+    return status;
+}
+
+static NTSTATUS map_image(const struct nt_section_object *section, uintptr_t *base, uintptr_t *size)
+{
+    void *place = (void *)*base;
+    size_t length = 0;
+    if (!nt_config.image_map)
+        return STATUS_NOT_SUPPORTED;
+    NTSTATUS status = nt_config.image_map(nt_at(section->path), &place, &length);
+    *base = (uintptr_t)place;
+    *size = length;
+    return status;
+}
+
+/* Before anything is looked up. */
+static NTSTATUS arguments_check(const struct view *view, uintptr_t base, uintptr_t size, const LARGE_INTEGER *offset, ULONG inherit)
+{
+    enum { AT_ROUND_TO_PAGE = 0x40000000 };
+    if (inherit != VIEW_SHARE && inherit != VIEW_UNMAP)
+        return STATUS_INVALID_PARAMETER_8;
+    if (view->type & ~(ULONG)(MEM_TOP_DOWN | MEM_LARGE_PAGES | MEM_RESERVE | MEM_DIFFERENT_IMAGE_BASE_OK | AT_ROUND_TO_PAGE |
+                              MEM_REPLACE_PLACEHOLDER))
+        return STATUS_INVALID_PARAMETER_9;
+    if (!mm_protect_valid(view->protect, true))
+        return STATUS_INVALID_PAGE_PROTECTION;
+    if (base >= nt_process.user_high || size > nt_process.user_high - base)
+        return STATUS_INVALID_PARAMETER_3;
+    uintptr_t grain = view->type & (AT_ROUND_TO_PAGE | MEM_REPLACE_PLACEHOLDER) ? MM_PAGE : MM_GRANULE;
+    if (base & (grain - 1) || (uint64_t)offset->value & (grain - 1))
+        return STATUS_MAPPED_ALIGNMENT;
+    return STATUS_SUCCESS;
+}
+
+static NTSTATUS map(HANDLE handle, HANDLE process, void **guest_base, SIZE_T commit, LARGE_INTEGER *guest_offset,
+                    SIZE_T *guest_size, ULONG inherit, struct view *view)
+{
+    uintptr_t base, size;
+    LARGE_INTEGER offset = {.value = 0};
+    struct nt_object *object;
+    int fd;
+    if (!NT_GET(base, guest_base) || !NT_GET(size, guest_size) || (guest_offset && !NT_GET(offset, guest_offset)))
+        return STATUS_ACCESS_VIOLATION;
+    NTSTATUS status = arguments_check(view, base, size, &offset, inherit);
+    if (!status)
+        status = mm_process(process, PROCESS_VM_OPERATION);
+    if (!status)
+        status = nt_handle_object(handle, NT_SECTION, view_access(view->protect), &object, &fd, NULL);
+    if (status)
+        return status;
+    view->section = (struct nt_section_object *)object;
+    view->offset = (uint64_t)offset.value;
+    view->wish.top_down |= (view->type & MEM_TOP_DOWN) != 0;
+    if (view->section->attributes & SEC_IMAGE)
+        status = map_image(view->section, &base, &size);
+    else
+        status = map_data(view, fd, &base, commit, &size);
+    nt_object_release(object);
+    if (NT_SUCCESS(status) && (!NT_PUT(guest_base, base) || !NT_PUT(guest_size, size) ||
+                               (guest_offset && !NT_PUT(guest_offset, offset)))) {
+        NtUnmapViewOfSection(NT_CURRENT_PROCESS, (void *)base);
+        return STATUS_ACCESS_VIOLATION;
+    }
+    return status;
+}
+
+NTSTATUS NtMapViewOfSection(HANDLE handle, HANDLE process, void **base, ULONG_PTR zero_bits, SIZE_T commit, LARGE_INTEGER *offset,
+                            SIZE_T *size, ULONG inherit, ULONG type, ULONG protect)
+{
+    struct view view = {.type = type, .protect = protect};
+    if (!mm_zero_bits(zero_bits, &view.wish.high))
+        return STATUS_INVALID_PARAMETER_4;
+    if (type & MEM_REPLACE_PLACEHOLDER)
+        return STATUS_INVALID_PARAMETER_9; /* the Ex form's only */
+    return map(handle, process, base, commit, offset, size, inherit, &view);
+}
+
+NTSTATUS NtMapViewOfSectionEx(HANDLE handle, HANDLE process, void **base, LARGE_INTEGER *offset, SIZE_T *size, ULONG type,
+                              ULONG protect, void *parameters, ULONG count)
+{
+    struct view view = {.type = type, .protect = protect};
+    NTSTATUS status = mm_wish_capture(parameters, count, &view.wish);
+    return status ? status : map(handle, process, base, 0, offset, size, VIEW_UNMAP, &view);
+}
+
+/* ---- changing -------------------------------------------------------------------------------------- */
+
+/* What one view commits, all views of the section show. */
+NTSTATUS mm_view_commit(struct mm_area *area, uintptr_t at, uintptr_t end, uint32_t protect)
+{
+    struct mm_backing *backing = area->backing;
+    if (!backing->reserves)
+        return mm_view_protect(area, at, end, protect);
+    if (end > mm_end(area))
+        end = mm_end(area);
+    uint64_t low = area->offset + (at - area->base), high = area->offset + (end - area->base);
+    if (!mm_runs_room(&backing->committed, 1))
+        return STATUS_NO_MEMORY;
+    NTSTATUS status = mm_area_set(area, at, end, MM_COMMITTED | protect);
+    if (status)
+        return status;
+    mm_runs_set(&backing->committed, (uintptr_t)low, (uintptr_t)high, (uintptr_t)backing->size, MM_COMMITTED);
+    for (struct mm_area *view = backing->first_view; view && !status; view = view->next_view) {
+        uint64_t from = low > view->offset ? low : view->offset;
+        uint64_t to = high < view->offset + view->size ? high : view->offset + view->size;
+        while (view != area && from < to && !status) {
+            uintptr_t page = view->base + (uintptr_t)(from - view->offset);
+            uint32_t run = mm_runs_find(&view->runs, page - view->base);
+            uintptr_t stop = mm_runs_end(&view->runs, run, view->size) + view->base;
+            uintptr_t last = view->base + (uintptr_t)(to - view->offset);
+            if (stop > last)
+                stop = last;
+            if (!(mm_runs_array(&view->runs)[run].state & MM_COMMITTED)) /* what it had keeps its own rights */
+                status = mm_area_set(view, page, stop, MM_COMMITTED | view->protect);
+            from += stop - page;
+        }
+    }
+    return status;
+}
+
+NTSTATUS mm_view_protect(struct mm_area *area, uintptr_t at, uintptr_t end, uint32_t protect)
+{
+    if (area->protect & COPYING) { /* all of it is private already */
+        if (protect & PAGE_READWRITE)
+            protect = (protect & ~(uint32_t)PAGE_READWRITE) | PAGE_WRITECOPY;
+        else if (protect & PAGE_EXECUTE_READWRITE)
+            protect = (protect & ~(uint32_t)PAGE_EXECUTE_READWRITE) | PAGE_EXECUTE_WRITECOPY;
+    }
+    if (!mm_view_allows(area->section_protect, protect))
+        return STATUS_SECTION_PROTECTION;
+    if (!(protect & COPYING) || area->protect & COPYING)
+        return mm_area_set(area, at, end, MM_COMMITTED | protect);
+
+    /* Shared pages become copies when written from now on: those that are not yet, are mapped anew. */
+    struct mm_area none = {0};
+    int rights = mm_area_rights(&none, MM_COMMITTED | protect);
+    if (!area->backing || area->backing->fd < 0)
+        return STATUS_ACCESS_DENIED;
+    if (!mm_runs_room(&area->runs, 1))
+        return STATUS_NO_MEMORY;
+    for (uintptr_t next; at < end; at = next) {
+        uint32_t run = mm_runs_find(&area->runs, at - area->base);
+        next = area->base + mm_runs_end(&area->runs, run, area->size);
+        if (next > end)
+            next = end;
+        bool copies = mm_runs_array(&area->runs)[run].state & COPYING;
+        int error = copies ? mm_linux_protect(at, next - at, rights)
+                           : mm_linux_file(at, next - at, rights, false, true, area->backing->fd, area->offset + (at - area->base));
+        if (error)
+            return mm_linux_status(error);
+        mm_area_note(area, at, next, MM_COMMITTED | protect);
+    }
+    return STATUS_SUCCESS;
+}
+
+void mm_view_extend(struct mm_backing *backing)
+{
+    struct mm_area none = {0};
+    for (struct mm_area *view = backing->first_view; view; view = view->next_view) {
+        uint32_t last = view->runs.count - 1;
+        const struct mm_run *run = &mm_runs_array(&view->runs)[last];
+        if (run->state & MM_COMMITTED || backing->size <= view->offset + run->at)
+            continue;
+        uint64_t shown = backing->size - view->offset;
+        uintptr_t from = view->base + run->at, to = shown < view->size ? view->base + mm_page_up((uintptr_t)shown) : mm_end(view);
+        int rights = mm_area_rights(&none, MM_COMMITTED | view->protect);
+        if (mm_runs_room(&view->runs, 1) &&
+            !mm_linux_file(from, to - from, rights, !(view->protect & COPYING), true, backing->fd, view->offset + run->at))
+            mm_area_note(view, from, to, MM_COMMITTED | view->protect);
+    }
+}
+
+/* ---- unmapping ------------------------------------------------------------------------------------- */
+
+NTSTATUS NtUnmapViewOfSectionEx(HANDLE process, void *base, ULONG flags)
+{
+    enum { MEM_UNMAP_WITH_TRANSIENT_BOOST = 1 };
+    NTSTATUS status = STATUS_NOT_MAPPED_VIEW;
+    if (flags & ~(ULONG)(MEM_UNMAP_WITH_TRANSIENT_BOOST | MEM_PRESERVE_PLACEHOLDER))
+        return STATUS_INVALID_PARAMETER_3;
+    NTSTATUS other = mm_process(process, PROCESS_VM_OPERATION);
+    if (other)
+        return other;
+    mm_lock();
+    struct mm_area *area = mm_tree_find((uintptr_t)base);
+    if (area && (area->type == MEM_MAPPED || area->type == MEM_IMAGE)) {
+        if (flags & MEM_PRESERVE_PLACEHOLDER) {
+            status = mm_placeholder_leave(area);
+        } else {
+            mm_area_destroy(area, true);
+            status = STATUS_SUCCESS;
+        }
+    }
+    mm_unlock();
+    return status;
+}
+
+NTSTATUS NtUnmapViewOfSection(HANDLE process, void *base)
+{
+    return NtUnmapViewOfSectionEx(process, base, 0);
+}
+
+/* ---- files of views -------------------------------------------------------------------------------- */
+
+NTSTATUS nt_mm_map_file(const char *unix_path, void **base, size_t *size)
+{
+    struct nt_section_object section = {.protect = PAGE_READONLY};
+    struct view view = {.section = &section, .protect = PAGE_READONLY};
+    struct stat about;
+    uintptr_t place = 0;
+    int fd = open(unix_path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? STATUS_OBJECT_NAME_NOT_FOUND : mm_linux_status(errno);
+    NTSTATUS status = STATUS_MAPPED_FILE_SIZE_ZERO;
+    mm_lock();
+    if (!fstat(fd, &about) && about.st_size > 0) {
+        status = STATUS_NO_MEMORY;
+        view.size = view.backed = mm_page_up((uintptr_t)about.st_size);
+        view.backing = mm_backing_new(0, fd, unix_path);
+    }
+    if (view.backing) {
+        status = view_place(&place, &view);
+        view.backing->fd = -1; /* the pages are all that is wanted */
+        mm_backing_release(view.backing);
+    }
+    mm_unlock();
+    close(fd);
+    *base = (void *)place;
+    *size = (size_t)about.st_size;
+    return status;
+}
+
+/* What NtAreMappedFilesTheSame asks of an address. */
+static NTSTATUS file_at(uintptr_t address, uintptr_t *area_base, bool *image, char **path)
+{
+    NTSTATUS status = STATUS_INVALID_ADDRESS;
+    mm_lock();
+    struct mm_area *area = mm_tree_find(address);
+    if (area && area->type) {
+        status = area->type == MEM_PRIVATE ? STATUS_CONFLICTING_ADDRESSES : STATUS_SUCCESS;
+        const char *from = area->path ? area->path : area->backing ? area->backing->path : NULL;
+        *area_base = area->base;
+        *image = area->type == MEM_IMAGE;
+        *path = from ? strdup(from) : NULL;
+    }
+    mm_unlock();
+    return status;
+}
+
+NTSTATUS NtAreMappedFilesTheSame(const void *first, const void *second)
+{
+    char *paths[2] = {NULL, NULL};
+    uintptr_t bases[2];
+    bool images[2];
+    struct stat one, two;
+    NTSTATUS status = file_at((uintptr_t)first, &bases[0], &images[0], &paths[0]);
+    if (!status)
+        status = file_at((uintptr_t)second, &bases[1], &images[1], &paths[1]);
+    if (!status && bases[0] != bases[1]) {
+        bool same = images[0] && images[1] && paths[0] && paths[1] && !stat(paths[0], &one) && !stat(paths[1], &two) &&
+                    one.st_dev == two.st_dev && one.st_ino == two.st_ino;
+        status = same ? STATUS_SUCCESS : STATUS_NOT_SAME_DEVICE;
+    }
+    free(paths[0]);
+    free(paths[1]);
+    return status;
+}
+
+NTSTATUS NtFlushVirtualMemory(HANDLE process, const void **guest_base, SIZE_T *guest_size, IO_STATUS_BLOCK *guest_io)
+{
+    uintptr_t base, size;
+    IO_STATUS_BLOCK io = {.information = 0};
+    if (!NT_GET(base, guest_base) || !NT_GET(size, guest_size))
+        return STATUS_ACCESS_VIOLATION;
+    NTSTATUS status = mm_process(process, PROCESS_VM_OPERATION);
+    if (status)
+        return status;
+    uintptr_t at = mm_page_down(base);
+    mm_lock();
+    struct mm_area *area = mm_tree_find(at);
+    if (!area || area->type != MEM_MAPPED || size > mm_end(area) - base) {
+        status = STATUS_NOT_MAPPED_VIEW;
+    } else {
+        uintptr_t end = size ? mm_page_up(base + size) : mm_end(area);
+        /* Readers of the file see the pages already: this only begins to write them to the disk. */
+        if (area->backing && area->backing->is_file)
+            msync((void *)at, end - at, MS_ASYNC);
+        size = end - at;
+    }
+    mm_unlock();
+    io.status = status;
+    if (!status && (!NT_PUT(guest_base, at) || !NT_PUT(guest_size, size)))
+        return STATUS_ACCESS_VIOLATION;
+    return NT_PUT(guest_io, io) ? status : STATUS_ACCESS_VIOLATION;
+}
