@@ -44,14 +44,16 @@ bool ld_protect(struct loader *loader, struct ld_module *module, struct ld_error
         LD_TRACE(loader->trace, LD_PROTECT, .verb = "protected", .module = module->name, .address = address, .size = size,
                  .rights = from->rights);
     }
-    if (host->vm_image_ready)
-        host->vm_image_ready(host, module->base, module->source.size_of_image, module->path);
-
-    /* The pages stay without the file; only its identity is kept, so that nobody loads it twice. */
-    host->file_close(host, &module->file);
-    module->file.handle = 0;
-    module->file.bytes = NULL;
-    module->source.bytes = (struct pe_span){NULL, 0};
+    /* Once: a lane that patches a module later comes here again for the rights alone. The pages stay without the file;
+     * only its identity is kept, so that nobody loads it twice. */
+    if (module->file.bytes) {
+        if (host->vm_image_ready)
+            host->vm_image_ready(host, module->base, module->source.size_of_image, module->path);
+        host->file_close(host, &module->file);
+        module->file.handle = 0;
+        module->file.bytes = NULL;
+        module->source.bytes = (struct pe_span){NULL, 0};
+    }
     LD_TRACE(loader->trace, LD_PROTECT, .verb = "ready", .module = module->name, .address = module->base,
              .size = module->source.size_of_image, .count = calls);
     return true;

@@ -46,7 +46,8 @@ bool pe_function_find(const struct pe_image *image, pe_rva rva, struct pe_functi
             return true;
         }
     }
-    return pe_fail(error, .code = PE_NOT_FOUND, .ladder = PE_LADDER_RVA, .where = rva.value, .text = "no function holds this address");
+    return pe_fail(error, .code = PE_NOT_FOUND, .ladder = PE_LADDER_RVA, .where = rva.value,
+                   .text = "no function holds this address");
 }
 
 /* One step under way: registers that become the caller's, and how to read the stack. */
@@ -63,7 +64,8 @@ static bool read_stack(struct stepping *step, uint64_t va, uint64_t *value)
 {
     if (step->read(step->context, va, value))
         return true;
-    return pe_fail(step->error, .code = PE_NOT_FOUND, .ladder = PE_LADDER_VA, .where = va, .text = "the stack is not readable");
+    return pe_fail(step->error, .code = PE_NOT_FOUND, .ladder = PE_LADDER_VA, .where = va,
+                   .text = "the stack is not readable");
 }
 
 static bool pop(struct stepping *step, uint64_t *value)
@@ -237,7 +239,8 @@ static bool step_code(struct stepping *step, const struct pe_unwind_info *info, 
 }
 
 /* Saved registers are found from the frame register where the prologue has set one by now, else from rsp. */
-static uint64_t frame_base(const struct stepping *step, const struct pe_unwind_info *info, struct pe_span codes, uint32_t reached)
+static uint64_t frame_base(const struct stepping *step, const struct pe_unwind_info *info, struct pe_span codes,
+                           uint32_t reached)
 {
     unsigned frame = info->frame_register & 15;
     if (frame == 0)

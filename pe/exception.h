@@ -10,8 +10,10 @@ struct pe_function { pe_rva begin, end, unwind; };
 /* The function that holds rva, chained entries not followed. PE_NOT_FOUND: a leaf function or not code. */
 bool pe_function_find(const struct pe_image *image, pe_rva rva, struct pe_function *out, struct pe_error *error);
 
-struct pe_unwind_frame {      /* registers of one frame, VAs; gpr in the machine's order rax rcx rdx rbx rsp rbp rsi rdi r8..r15 */
-    uint64_t rip, gpr[16];
+/* Registers of one frame, VAs. */
+struct pe_unwind_frame {
+    uint64_t rip;
+    uint64_t gpr[16]; /* in the machine's order: rax rcx rdx rbx rsp rbp rsi rdi r8 .. r15 */
 };
 
 /* Reads 8 bytes of the unwound thread's memory; false: not readable. */
@@ -19,7 +21,7 @@ typedef bool (*pe_read_u64)(void *context, uint64_t va, uint64_t *value);
 
 /* One step outwards: *frame becomes the caller's. A function without data is a leaf (return address on top).
  * False: unwind data broken or memory unreadable. `base` = where the image lies. */
-bool pe_unwind_step(const struct pe_image *image, pe_va base, struct pe_unwind_frame *frame, pe_read_u64 read, void *context,
-                    struct pe_error *error);
+bool pe_unwind_step(const struct pe_image *image, pe_va base, struct pe_unwind_frame *frame, pe_read_u64 read,
+                    void *context, struct pe_error *error);
 
 #endif

@@ -143,7 +143,8 @@ static bool fill_function(const struct pe_exports *exports, uint32_t index, stru
     return pe_string_rva(exports->image, pe_rva_at(rva), PE_NAME_LIMIT, &out->forwarder, &out->forwarder_len);
 }
 
-static bool fill_named(const struct pe_exports *exports, uint32_t index, const char *name, uint32_t len, struct pe_export *out)
+static bool fill_named(const struct pe_exports *exports, uint32_t index, const char *name, uint32_t len,
+                       struct pe_export *out)
 {
     if (!fill_function(exports, ordinal_at(exports, index), out))
         return false;
@@ -177,33 +178,33 @@ bool pe_export_name_at(const struct pe_exports *exports, uint32_t index, struct 
 static bool search_is_sorted(const struct pe_exports *exports, const struct wanted *wanted)
 {
     uint32_t low = 0, high = exports->name_count;
-    struct pe_span bytes;
-    const char *floor = NULL, *ceiling = NULL, *text;
-    uint32_t floor_len = 0, ceiling_len = 0, len;
+    struct pe_span bytes, floor = {NULL, 0}, ceiling = {NULL, 0};
+    const char *text;
+    uint32_t len;
 
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
         if (!name_bytes(exports, middle, &bytes) || !pe_span_string(bytes, 0, PE_NAME_LIMIT, &text, &len))
             return false;
         struct wanted here = wanted_name(text, len);
-        if (floor != NULL && compare_name(&here, (struct pe_span){(const uint8_t *)floor, (uint64_t)floor_len + 1}) >= 0)
+        if (floor.size != 0 && compare_name(&here, floor) >= 0)
             return false;
-        if (ceiling != NULL && compare_name(&here, (struct pe_span){(const uint8_t *)ceiling, (uint64_t)ceiling_len + 1}) <= 0)
+        if (ceiling.size != 0 && compare_name(&here, ceiling) <= 0)
             return false;
+        struct pe_span name = {(const uint8_t *)text, (uint64_t)len + 1}; /* with its NUL */
         if (compare_name(wanted, bytes) < 0) {
             low = middle + 1;
-            floor = text;
-            floor_len = len;
+            floor = name;
         } else {
             high = middle;
-            ceiling = text;
-            ceiling_len = len;
+            ceiling = name;
         }
     }
     return true;
 }
 
-bool pe_export_by_name(const struct pe_exports *exports, const char *name, uint32_t len, uint32_t hint, struct pe_export *out)
+bool pe_export_by_name(const struct pe_exports *exports, const char *name, uint32_t len, uint32_t hint,
+                       struct pe_export *out)
 {
     if (len > PE_NAME_LIMIT)
         return false;
@@ -250,7 +251,8 @@ bool pe_export_nearest(const struct pe_exports *exports, pe_rva rva, struct pe_e
     /* Several indices may share the address: any that has a name will do. */
     for (uint32_t i = 0; found && i < exports->name_count; i++) {
         uint32_t index = ordinal_at(exports, i);
-        if (index < exports->function_count && function_at(exports, index) == out->rva.value && pe_export_name_at(exports, i, out))
+        if (index < exports->function_count && function_at(exports, index) == out->rva.value &&
+            pe_export_name_at(exports, i, out))
             break;
     }
     return found;

@@ -102,7 +102,8 @@ bool pe_layout_next(struct pe_layout *layout, struct pe_region *region)
         while (layout->next < count) {
             pe_section_at(image, layout->next, &section);
             uint64_t section_end = section.rva.value + page_up(section.size);
-            if (section.rva.value % PE_PAGE != 0 || section.rva.value < layout->at || section_end > end || section.size == 0) {
+            if (section.rva.value % PE_PAGE != 0 || section.rva.value < layout->at || section.size == 0 ||
+                section_end > end) {
                 layout->next++; /* the table changed after it was opened */
                 continue;
             }

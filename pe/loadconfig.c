@@ -109,8 +109,10 @@ bool pe_load_config_read(const struct pe_image *image, pe_va base, struct pe_loa
         !take_table(&t, raw.guard_cf_function_table, raw.guard_cf_function_count, width, &out->guard_functions) ||
         !take_table(&t, raw.guard_address_taken_iat_entry_table, raw.guard_address_taken_iat_entry_count, width,
                     &out->guard_iat_entries) ||
-        !take_table(&t, raw.guard_long_jump_target_table, raw.guard_long_jump_target_count, width, &out->guard_long_jumps) ||
-        !take_table(&t, raw.guard_eh_continuation_table, raw.guard_eh_continuation_count, width, &out->guard_eh_continuations))
+        !take_table(&t, raw.guard_long_jump_target_table, raw.guard_long_jump_target_count, width,
+                    &out->guard_long_jumps) ||
+        !take_table(&t, raw.guard_eh_continuation_table, raw.guard_eh_continuation_count, width,
+                    &out->guard_eh_continuations))
         return false;
     pe_done(error);
     return true;

@@ -85,14 +85,16 @@ bool pe_reloc_fixup(const struct pe_reloc_block *block, uint32_t index, struct p
     uint64_t rva = (uint64_t)block->page.value + (entry & 0xfff);
 
     if (width < 0)
-        return fail_reloc(error, 64, rva, type, PE_REL_DIR64, "an unknown type of relocation", PE_STATUS_INVALID_IMAGE_FORMAT);
+        return fail_reloc(error, 64, rva, type, PE_REL_DIR64, "an unknown type of relocation",
+                          PE_STATUS_INVALID_IMAGE_FORMAT);
     if (width > 0 && !fixup_is_memory(block, rva, (uint32_t)width))
         return fail_reloc(error, 65, rva, rva + (uint32_t)width, block->image->size_of_image,
                           "a relocation of bytes outside the image", PE_STATUS_ACCESS_VIOLATION);
     *out = (struct pe_fixup){.type = (uint8_t)type, .rva = pe_rva_at((uint32_t)rva), .taken = 1};
     if (type == PE_REL_HIGHADJ) {
         if (block->count - index < 2)
-            return fail_reloc(error, 66, rva, 1, 2, "a HIGHADJ relocation without its second half", PE_STATUS_INVALID_IMAGE_FORMAT);
+            return fail_reloc(error, 66, rva, 1, 2, "a HIGHADJ relocation without its second half",
+                              PE_STATUS_INVALID_IMAGE_FORMAT);
         out->parameter = entry_at(block, index + 1);
         out->taken = 2;
     }

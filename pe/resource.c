@@ -22,8 +22,9 @@ static bool level_open(struct pe_resource_level *level, const struct pe_image *i
         return fail_resource(error, 101, where(level, offset), "a resource directory lies outside its section");
     level->count = (uint32_t)raw.number_of_named_entries + raw.number_of_id_entries;
     level->entries = offset + (uint32_t)sizeof(raw);
-    if (!pe_span_slice(table, level->entries, (uint64_t)level->count * sizeof(struct pe_resource_directory_entry), &entries))
-        return fail_resource(error, 102, where(level, offset), "a resource directory has more entries than its section holds");
+    uint64_t bytes = (uint64_t)level->count * sizeof(struct pe_resource_directory_entry);
+    if (!pe_span_slice(table, level->entries, bytes, &entries))
+        return fail_resource(error, 102, where(level, offset), "a resource directory has more entries than bytes");
     pe_done(error);
     return true;
 }
@@ -181,8 +182,8 @@ static bool language_find(struct pe_resource_level *level, uint16_t language, st
     return level_next(level, error) || (error->code == PE_OK && not_found(error));
 }
 
-bool pe_resource_find(const struct pe_image *image, struct pe_resource_key type, struct pe_resource_key name, uint16_t language,
-                      struct pe_resource *out, struct pe_error *error)
+bool pe_resource_find(const struct pe_image *image, struct pe_resource_key type, struct pe_resource_key name,
+                      uint16_t language, struct pe_resource *out, struct pe_error *error)
 {
     struct pe_resource_level types, names, languages;
 

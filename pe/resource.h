@@ -57,8 +57,8 @@ bool pe_resources_next(struct pe_resource_cursor *cursor, struct pe_resource *ou
 
 /* One resource. language 0: neutral (0), then US English (1033), then the first that is there, as FindResource does
  * for a thread without a language of its own. PE_NOT_FOUND: there is no such. */
-bool pe_resource_find(const struct pe_image *image, struct pe_resource_key type, struct pe_resource_key name, uint16_t language,
-                      struct pe_resource *out, struct pe_error *error);
+bool pe_resource_find(const struct pe_image *image, struct pe_resource_key type, struct pe_resource_key name,
+                      uint16_t language, struct pe_resource *out, struct pe_error *error);
 
 /* The resource's bytes. False where they are not all there. */
 bool pe_resource_bytes(const struct pe_image *image, const struct pe_resource *resource, struct pe_span *out);

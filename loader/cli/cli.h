@@ -8,7 +8,8 @@
  *   story.c       -v: the same events, told to a person
  *   report.c      an exception that nobody handled
  *   source.c      a file opened for reading only, as `info` and `map` want it
- *   info*.c map.c `info`, `map`
+ *   info*.c       `info`
+ *   map*.c        `map`
  *   output.c      tables as text or JSON from the same rows */
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
@@ -61,7 +62,7 @@ void cli_trace_missing_call(const struct cli_trace *trace, const char *name);
 
 /* ---- story.c: what -v tells. */
 #define CLI_STORY_PHASES (~0u & ~(1u << LD_SYSCALL))
-void cli_story_open(FILE *stream, const char *program, const struct loader *loader);
+void cli_story_open(FILE *stream, const char *program);
 void cli_story_event(const struct ld_event *event);
 void cli_story_exit(uint32_t exit_code);
 

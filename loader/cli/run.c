@@ -274,7 +274,7 @@ static int start(struct native_options *lane)
     }
     run.trace = (struct ld_trace){.mask = run.lines.mask | (run.story ? CLI_STORY_PHASES : 0), .sink = on_event};
     if (run.story)
-        cli_story_open(stderr, run.program, &native.loader);
+        cli_story_open(stderr, run.program);
     if (!native_prepare(lane, &error)) {
         cli_tell(run.program, &error);
         status_write(error.ntstatus ? error.ntstatus : LD_STATUS_UNSUCCESSFUL, "refused");

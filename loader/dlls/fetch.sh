@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fetches the guest DLL sets: the Windows DLLs above ntdll, and ntdll itself, are real PE files in Debian's libwine
-# packages. Only those files and the NLS tables are kept, in
+# packages; zlib1.dll, which some of them import, is in libz-mingw-w64. Only those files and the NLS tables are kept, in
 #   ${PELOAD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/peload}/wine-VERSION/{x86_64-windows,i386-windows,nls}
 # with a link `current` to it. The machine's package configuration stays as it is: apt works on private lists, so
 # that the i386 package can be had without a foreign architecture. A set appears by one rename, when it is proved;
@@ -14,7 +14,10 @@ fail() { printf 'peload: guest DLL sets: %s\n' "$*" >&2; exit 1; }
 [ -n "${PELOAD_CACHE:-}${XDG_CACHE_HOME:-}${HOME:-}" ] || fail "no place to keep them: set HOME or PELOAD_CACHE"
 cache=${PELOAD_CACHE:-${XDG_CACHE_HOME:-${HOME:-}/.cache}/peload}
 
-is_complete() { [ -f "$1/x86_64-windows/ntdll.dll" ] && [ -f "$1/i386-windows/ntdll.dll" ] && [ -f "$1/nls/locale.nls" ]; }
+is_complete() {
+  local file
+  for file in {x86_64,i386}-windows/{ntdll,zlib1}.dll nls/locale.nls; do [ -f "$1/$file" ] || return 1; done
+}
 
 is_complete "$cache/current" && exit 0
 
@@ -155,7 +158,7 @@ free_kb=$(df -Pk "$work" | awk 'NR == 2 { print $4 }')
 
 say "downloading libwine $version for amd64 and i386 (about 200 MB)"
 (cd "$work" && apt-get "${apt_private[@]}" download "libwine:amd64=$(full_version amd64)" \
-  "libwine:i386=$(full_version i386)") >"$log" 2>&1 </dev/null || fail "the download of libwine failed ($(first_error))"
+  "libwine:i386=$(full_version i386)" libz-mingw-w64) >"$log" 2>&1 </dev/null || fail "the download of libwine failed ($(first_error))"
 
 # Unpack, prove, put in place ------------------------------------------------------------------------------------
 
@@ -182,9 +185,15 @@ prove() {
   done <"$listing"
   [ "$checked" -gt 0 ] || fail "the package holds no PE files where they were expected"
 }
+zlib=("$work"/libz-mingw-w64_*.deb)
+for pair in x86_64-w64-mingw32:x86_64-windows i686-w64-mingw32:i386-windows; do
+  dpkg-deb --fsys-tarfile "${zlib[0]}" | tar -x -O "./usr/${pair%:*}/lib/zlib1.dll" >"$set/${pair#*:}/zlib1.dll" 2>"$log" ||
+    fail "libz-mingw-w64 could not be unpacked ($(head -n 1 "$log"))"
+done
+
 prove "$work/amd64.listing"
 prove "$work/i386.listing"
-is_complete "$set" || fail "libwine $version holds no ntdll.dll or no NLS tables where they were expected"
+is_complete "$set" || fail "libwine $version holds no ntdll.dll, no zlib1.dll or no NLS tables where they were expected"
 for ntdll in "$set"/*-windows/ntdll.dll; do
   [ "$(head -c 2 "$ntdll")" = MZ ] || fail "${ntdll#"$set"/} is no PE file"
 done

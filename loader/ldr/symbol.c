@@ -82,7 +82,6 @@ EXPORT void *NTAPI LdrResolveDelayLoadedAPI(void *base, const struct delay_descr
     const char *dll = image + descriptor->name;
     void *module = *handle, *address = NULL;
     NTSTATUS status = STATUS_SUCCESS;
-    ULONG reason = 4; /* dliFailLoadLib */
     (void)flags;
     if (!module) {
         status = delay_module(dll, &module);
@@ -91,7 +90,6 @@ EXPORT void *NTAPI LdrResolveDelayLoadedAPI(void *base, const struct delay_descr
     }
     if (!status) {
         ANSI_STRING string = {0, 0, (char *)(uintptr_t)function};
-        reason = 5; /* dliFailGetProc */
         status = LdrGetProcedureAddress(module, function ? &string : NULL, (ULONG)(name & 0xffff), &address);
     }
     if (!status) {
@@ -106,7 +104,7 @@ EXPORT void *NTAPI LdrResolveDelayLoadedAPI(void *base, const struct delay_descr
     else
         info.function.ordinal = (ULONG)(name & 0xffff);
     if (hook)
-        return hook(reason, &info);
+        return hook(4 /* DELAYLOAD_GPA_FAILURE, the only reason there is */, &info);
     if (system_hook)
         return system_hook(dll, function ? function : (const char *)(name & 0xffff));
     RtlRaiseStatus(status);

@@ -28,7 +28,7 @@ enum { BUILD = 19043 }; /* the Windows 10 that Wine's DLLs answer for */
 #ifdef __x86_64__
 #define SYSTEM_FOLDER "x86_64-windows"
 #define DLLS_FOLDER "dlls64"
-#define USER_HIGH ((uintptr_t)0x7fffffff0000)
+#define USER_HIGH ((uintptr_t)0x7e0000000000) /* Linux maps this program itself somewhere above */
 #define MACHINE PE_MACHINE_AMD64
 #else
 #define SYSTEM_FOLDER "i386-windows"

@@ -58,7 +58,13 @@ void ex_usage_get(struct ex_usage *usage);
 
 /* Threads of this process as SYSTEM_PROCESS_INFORMATION lists them; see ex_process_list.c. */
 NTSTATUS ex_process_list(void *buffer, ULONG room, ULONG *returned, bool extended);
+NTSTATUS ex_handle_list(void *buffer, ULONG room, ULONG *returned, bool extended);
 uint32_t ex_handle_count(uint32_t process_object);
+
+/* Processors, in three forms (ex_topology.c). */
+NTSTATUS ex_processor_map(void *buffer, ULONG length, ULONG *returned);
+NTSTATUS ex_processor_map_long(ULONG relation, void *buffer, ULONG length, ULONG *returned);
+NTSTATUS ex_processor_sets(void *buffer, ULONG length, ULONG *returned);
 
 /* ---- the two processes a handle can mean so far: this one or another of the session ---- */
 struct nt_process_object;

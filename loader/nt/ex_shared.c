@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/platform/x86.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 struct ksystem_time { ULONG low; LONG high1, high2; };

@@ -109,7 +109,7 @@ static int zone_compare(const void *name, const void *entry)
 static void host_name(char *name, size_t room)
 {
     const char *from = getenv("TZ");
-    char target[512];
+    char target[256];
     name[0] = 0;
     if (!from) {
         ssize_t length = readlink("/etc/localtime", target, sizeof target - 1);
@@ -125,7 +125,8 @@ static void host_name(char *name, size_t room)
         from = database + 9;
     if (!strncmp(from, "posix/", 6) || !strncmp(from, "right/", 6))
         from += 6;
-    snprintf(name, room, "%s", from);
+    if (strlen(from) < room)
+        strcpy(name, from);
 }
 
 static void wide(WCHAR *to, size_t room, const char *text)

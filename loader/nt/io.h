@@ -27,6 +27,8 @@ NTSTATUS nt_path_to_unix(const WCHAR *path, unsigned length, bool must_exist, ch
 /* unix path -> "C:\windows\system32\x.dll" or "Z:\home\..."; absolute, canonical input. length in WCHARs, 0: no room. */
 unsigned nt_path_to_dos(const char *unix_path, WCHAR *out, unsigned room);
 
+/* Gives the terminal back as it was found; before the process ends. */
+void nt_io_restore(void);
 /* The name in C:\users\NAME. */
 const char *nt_user_name(void);
 /* What processes of a session share of this area, in the arena; 0: nothing yet. A child takes over its parent's. */

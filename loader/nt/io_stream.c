@@ -100,7 +100,7 @@ static NTSTATUS message_read(struct io_file *file, int fd, char *buffer, uint32_
     uint32_t part = left < length ? left : length;
     struct iovec pieces[130];
     unsigned count = 0;
-    for (uint32_t at = 0; at < skip && count < 128; count++) { /* what was read before lands on one heap, over and over */
+    for (uint32_t at = 0; at < skip && count < 128; count++) { /* what was read before, into the bin */
         uint32_t piece = skip - at < sizeof discard ? skip - at : sizeof discard;
         pieces[count] = (struct iovec){discard, piece};
         at += piece;

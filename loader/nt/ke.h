@@ -40,6 +40,8 @@ struct nt_thread_object {
     nt_ref timers;              /* set ones that queue an APC to it */
     uint32_t wait_kind;         /* ke_private.h */
     uint64_t keyed_key;
+    nt_ref port;                /* the completion port it last took from; only compared */
+    uint32_t pad;
     struct nt_wait_block blocks[NT_WAIT_LIMIT];
 };
 _Static_assert(offsetof(struct nt_thread_object, keyed_key) == 136, "the same in 32- and 64-bit processes");

@@ -13,12 +13,14 @@ NTSTATUS ke_apc_queue(struct nt_thread_object *thread, const struct nt_apc *apc)
     struct nt_apc *queued = ob_at(ref);
     *queued = *apc;
     queued->next = 0;
+    OB_ORDER();
     if (thread->apc_last)
         ((struct nt_apc *)ob_at(thread->apc_last))->next = ref;
     else
         thread->apc_first = ref;
+    OB_ORDER();
     thread->apc_last = ref;
-    if (thread->wait_kind != KE_AWAKE && thread->wait_alertable)
+    if (ke_sleeping(thread) && thread->wait_alertable)
         ke_thread_wake(thread, STATUS_USER_APC);
     return STATUS_SUCCESS;
 }
@@ -101,7 +103,7 @@ NTSTATUS NtQueueApcThreadEx(HANDLE handle, HANDLE reserve, ULONG_PTR routine, UL
 
 static void alert(struct nt_thread_object *thread)
 {
-    if (thread->wait_kind != KE_AWAKE && thread->wait_alertable)
+    if (ke_sleeping(thread) && thread->wait_alertable)
         ke_thread_wake(thread, STATUS_ALERTED);
     else
         thread->alerted = 1;

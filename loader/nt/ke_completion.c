@@ -18,10 +18,12 @@ static bool packet_push(struct ke_completion *port, const struct ke_packet *pack
     if (!ref)
         return false;
     *(struct ke_packet *)ob_at(ref) = *packet;
+    OB_ORDER();
     if (port->last)
         ((struct ke_packet *)ob_at(port->last))->next = ref;
     else
         port->first = ref;
+    OB_ORDER();
     port->last = ref;
     port->depth++;
     port->head.signal++;
@@ -49,8 +51,8 @@ static void waiters_wake(struct ke_completion *port)
     nt_ref last = ((struct nt_wait_block *)ob_at(object->waiters))->prev;
     struct nt_thread_object *thread = ob_at(((struct nt_wait_block *)ob_at(last))->thread);
     if (object->signal > 0 && thread->wait_kind == KE_WAIT_PACKET) {
-        object->signal--;
         ke_thread_wake(thread, STATUS_SUCCESS);
+        object->signal--;
     } else {
         nt_ke_wake(object); /* plain waits on the port's handle among them */
     }
@@ -62,6 +64,16 @@ static NTSTATUS post(struct ke_completion *port, const struct ke_packet *packet)
         return STATUS_INSUFFICIENT_RESOURCES;
     waiters_wake(port);
     return STATUS_SUCCESS;
+}
+
+void ke_completion_unreserve(struct nt_thread_object *thread)
+{
+    struct ke_completion *port = ob_at(thread->port);
+    if (thread->wait_kind != KE_HAS_PACKET)
+        return;
+    thread->wait_kind = KE_AWAKE;
+    port->head.signal++;
+    waiters_wake(port);
 }
 
 void nt_ke_completion_post(struct nt_object *port, uint64_t key, uint64_t value, NTSTATUS status, uint64_t information)
@@ -147,6 +159,7 @@ static NTSTATUS take(HANDLE handle, struct entry *entries, ULONG room, ULONG *co
     if (status == STATUS_WAIT_0) {
         struct ke_completion *port = (struct ke_completion *)object;
         packet_pop(port, &entries[(*count)++]);
+        ke_self()->wait_kind = KE_AWAKE;
         for (; *count < room && object->signal > 0; object->signal--)
             packet_pop(port, &entries[(*count)++]);
     }

@@ -4,7 +4,7 @@
 enum { MUTANT_QUERY_STATE = 1 };
 enum { MUTANT_BASIC_INFORMATION, MUTANT_OWNER_INFORMATION };
 
-static void owner_link(struct ke_mutant *mutant, struct nt_thread_object *thread)
+void ke_mutant_link(struct ke_mutant *mutant, struct nt_thread_object *thread)
 {
     nt_ref ref = ob_ref(mutant);
     mutant->owner = ob_ref(thread);
@@ -12,6 +12,7 @@ static void owner_link(struct ke_mutant *mutant, struct nt_thread_object *thread
     mutant->next = thread->mutants;
     if (mutant->next)
         ((struct ke_mutant *)ob_at(mutant->next))->prev = ref;
+    OB_ORDER();
     thread->mutants = ref;
 }
 
@@ -26,15 +27,17 @@ static void owner_unlink(struct ke_mutant *mutant)
         thread->mutants = mutant->next;
     if (mutant->next)
         ((struct ke_mutant *)ob_at(mutant->next))->prev = mutant->prev;
+    OB_ORDER();
     mutant->owner = mutant->next = mutant->prev = 0;
 }
 
 void ke_mutant_take(struct ke_mutant *mutant, struct nt_thread_object *thread)
 {
-    mutant->head.signal--;
-    mutant->abandoned = 0;
     if (!mutant->owner)
-        owner_link(mutant, thread);
+        ke_mutant_link(mutant, thread);
+    mutant->abandoned = 0;
+    OB_ORDER();
+    mutant->head.signal--;
 }
 
 void ke_mutant_destroy(struct nt_object *object)
@@ -45,6 +48,7 @@ void ke_mutant_destroy(struct nt_object *object)
 static void mutant_free(struct ke_mutant *mutant)
 {
     owner_unlink(mutant);
+    OB_ORDER();
     mutant->head.signal = 1;
     nt_ke_wake(&mutant->head);
 }

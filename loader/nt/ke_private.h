@@ -51,7 +51,8 @@ struct ke_packet {
 
 enum ke_wait_kind {
     KE_AWAKE = 0,
-    KE_WAIT_OBJECTS,
+    KE_HAS_PACKET,                   /* awake; one packet of thread->port is kept for it */
+    KE_WAIT_OBJECTS,                 /* from here on: asleep */
     KE_WAIT_PACKET,                  /* for a completion packet, which is reserved with the waking */
     KE_WAIT_ALERT,                   /* NtWaitForAlertByThreadId */
     KE_WAIT_KEYED,                   /* for the other side of a keyed event */
@@ -69,8 +70,15 @@ struct ke_wait {
 NTSTATUS ke_wait(const struct ke_wait *wait);
 /* Ends a thread's wait with this result. */
 void ke_thread_wake(struct nt_thread_object *thread, NTSTATUS status);
+static inline bool ke_sleeping(const struct nt_thread_object *thread)
+{
+    return thread->wait_kind >= KE_WAIT_OBJECTS;
+}
 bool ke_waitable(const struct nt_object *object);
 struct nt_thread_object *ke_self(void);
+/* For the repair: links a block that still has its object and its reference; ends a wait whose waker was killed. */
+void ke_block_relink(struct nt_wait_block *block);
+void ke_wake_finish(struct nt_thread_object *thread);
 
 /* A point in time on one of two clocks. */
 struct ke_time { struct ob_timespec at; bool realtime; };
@@ -81,6 +89,7 @@ bool ke_time_before(struct ob_timespec a, struct ob_timespec b);
 /* ---- types ---------------------------------------------------------------------------------------- */
 
 void ke_mutant_take(struct ke_mutant *mutant, struct nt_thread_object *thread);
+void ke_mutant_link(struct ke_mutant *mutant, struct nt_thread_object *thread);
 /* Lets go of what an ended thread owned. */
 void ke_mutants_abandon(struct nt_thread_object *thread);
 void ke_mutant_destroy(struct nt_object *object);
@@ -102,6 +111,8 @@ void ke_apc_remove(struct nt_thread_object *thread, nt_ref source);
 bool ke_apc_pending_from(const struct nt_thread_object *thread, nt_ref source);
 void ke_apcs_free(struct nt_thread_object *thread);
 
+/* A thread that a packet was kept for will not come for it. */
+void ke_completion_unreserve(struct nt_thread_object *thread);
 void ke_completion_destroy(struct nt_object *object);
 void ke_completion_closed(struct nt_object *object);
 

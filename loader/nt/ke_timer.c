@@ -22,6 +22,7 @@ static void thread_link(struct ke_timer *timer, struct nt_thread_object *thread)
     timer->next = thread->timers;
     if (timer->next)
         ((struct ke_timer *)ob_at(timer->next))->prev = ref;
+    OB_ORDER();
     thread->timers = ref;
 }
 

@@ -35,11 +35,10 @@ static struct nt_wait_block *block_at(nt_ref ref)
     return ob_at(ref);
 }
 
-static void block_link(struct nt_wait_block *block, struct nt_object *object, struct nt_thread_object *thread)
+void ke_block_relink(struct nt_wait_block *block)
 {
+    struct nt_object *object = ob_at(block->object);
     nt_ref ref = ob_ref(block);
-    block->object = ob_ref(object);
-    block->thread = ob_ref(thread);
     block->next = 0;
     if (object->waiters) {
         struct nt_wait_block *first = block_at(object->waiters);
@@ -50,7 +49,15 @@ static void block_link(struct nt_wait_block *block, struct nt_object *object, st
         block->prev = ref;
         object->waiters = ref;
     }
+}
+
+static void block_link(struct nt_wait_block *block, struct nt_object *object, struct nt_thread_object *thread)
+{
     object->references++;
+    OB_ORDER();
+    block->object = ob_ref(object);
+    block->thread = ob_ref(thread);
+    ke_block_relink(block);
 }
 
 static void block_unlink(struct nt_wait_block *block)
@@ -64,6 +71,9 @@ static void block_unlink(struct nt_wait_block *block)
         block_at(block->next)->prev = block->prev;
     else if (object->waiters)
         block_at(object->waiters)->prev = block->prev;
+    OB_ORDER();
+    block->object = 0;
+    OB_ORDER();
     ob_object_unreference(object);
 }
 
@@ -71,6 +81,12 @@ static void blocks_unlink(struct nt_thread_object *thread)
 {
     for (uint32_t i = 0; i < thread->wait_count; i++)
         block_unlink(&thread->blocks[i]);
+}
+
+/* The thread ends its own wait. */
+static void wait_give_up(struct nt_thread_object *thread)
+{
+    blocks_unlink(thread);
     thread->wait_count = 0;
     thread->wait_kind = KE_AWAKE;
 }
@@ -84,23 +100,21 @@ static bool signalled(const struct nt_object *object, const struct nt_thread_obj
     return object->type == NT_MUTANT && ((const struct ke_mutant *)object)->owner == ob_ref(thread);
 }
 
-/* The object has become the thread's. Returns what is added to the status: 0x80 for an abandoned mutant. */
-static NTSTATUS satisfy(struct nt_object *object, struct nt_thread_object *thread)
+/* What is added to the status of who gets the object: 0x80 for an abandoned mutant. */
+static NTSTATUS abandonment(const struct nt_object *object)
 {
-    NTSTATUS abandoned = 0;
-    if (object->flags & NT_OBJECT_AUTO_RESET) {
+    return object->type == NT_MUTANT && ((const struct ke_mutant *)object)->abandoned ? STATUS_ABANDONED_WAIT_0 : 0;
+}
+
+/* The object becomes the thread's. */
+static void satisfy(struct nt_object *object, struct nt_thread_object *thread, enum ke_wait_kind kind)
+{
+    if (object->flags & NT_OBJECT_AUTO_RESET)
         object->signal = 0;
-    } else if (object->type == NT_SEMAPHORE) {
+    else if (object->type == NT_SEMAPHORE || kind == KE_WAIT_PACKET)
         object->signal--;
-    } else if (object->type == NT_MUTANT) {
-        struct ke_mutant *mutant = (struct ke_mutant *)object;
-        if (mutant->abandoned)
-            abandoned = STATUS_ABANDONED_WAIT_0;
-        ke_mutant_take(mutant, thread);
-    } else if (object->type == NT_COMPLETION && thread->wait_kind == KE_WAIT_PACKET) {
-        object->signal--;
-    }
-    return abandoned;
+    else if (object->type == NT_MUTANT)
+        ke_mutant_take((struct ke_mutant *)object, thread);
 }
 
 /* NT raises this one as an exception too; the recursion count of a mutant ends here. */
@@ -109,10 +123,12 @@ static bool mutant_full(const struct nt_object *object)
     return object->type == NT_MUTANT && object->signal == INT32_MIN;
 }
 
-/* STATUS_PENDING: not yet. */
-static NTSTATUS try_objects(struct nt_thread_object *thread, struct nt_object *const *objects, unsigned count, bool all)
+/* Which objects a wait would get now: the status, and in *first, *count what is to be satisfied. STATUS_PENDING: not yet. */
+static NTSTATUS choose(const struct nt_thread_object *thread, struct nt_object *const *objects, unsigned count, bool all,
+                       unsigned *first, unsigned *chosen)
 {
     NTSTATUS result = STATUS_WAIT_0;
+    *first = *chosen = 0;
     for (unsigned i = 0; i < count; i++) {
         if (!signalled(objects[i], thread)) {
             if (all)
@@ -121,41 +137,62 @@ static NTSTATUS try_objects(struct nt_thread_object *thread, struct nt_object *c
         }
         if (mutant_full(objects[i]))
             return STATUS_MUTANT_LIMIT_EXCEEDED;
-        if (!all)
-            return i + satisfy(objects[i], thread);
+        if (!all) {
+            *first = i;
+            *chosen = 1;
+            return i + abandonment(objects[i]);
+        }
+        result |= abandonment(objects[i]);
     }
     if (!all || !count)
         return STATUS_PENDING;
-    for (unsigned i = 0; i < count; i++)
-        result |= satisfy(objects[i], thread);
+    *chosen = count;
     return result;
+}
+
+void ke_wake_finish(struct nt_thread_object *thread)
+{
+    enum ke_wait_kind after = thread->wait_kind == KE_WAIT_PACKET && !thread->wait_status ? KE_HAS_PACKET : KE_AWAKE;
+    for (uint32_t i = 0; i < thread->wait_count; i++)
+        if (thread->blocks[i].object)
+            block_unlink(&thread->blocks[i]);
+    __atomic_store_n(&thread->futex, WOKEN, __ATOMIC_RELEASE);
+    OB_ORDER();
+    thread->wait_count = 0;
+    thread->wait_kind = after;
 }
 
 void ke_thread_wake(struct nt_thread_object *thread, NTSTATUS status)
 {
-    assert(thread->wait_kind != KE_AWAKE);
-    blocks_unlink(thread);
+    assert(ke_sleeping(thread));
     thread->wait_status = status;
-    __atomic_store_n(&thread->futex, WOKEN, __ATOMIC_RELEASE);
+    OB_ORDER();
+    ke_wake_finish(thread);
     ob_wake_later(&thread->futex);
 }
 
-static void block_try(struct nt_wait_block *block, struct nt_object *object)
+/* The thread is woken first and the object taken then: who is killed in between leaves a signal too many, not a thread
+ * that sleeps for something which is gone. */
+static void block_try(struct nt_wait_block *block)
 {
     struct nt_thread_object *thread = ob_at(block->thread);
-    if (thread->wait_kind == KE_WAIT_KEYED)
-        return;
-    if (!thread->wait_all) {
-        NTSTATUS index = (NTSTATUS)(block - thread->blocks);
-        ke_thread_wake(thread, index + satisfy(object, thread));
-        return;
-    }
     struct nt_object *objects[NT_WAIT_LIMIT];
+    unsigned first, chosen;
+    enum ke_wait_kind kind = thread->wait_kind;
+    if (kind == KE_WAIT_KEYED)
+        return;
     for (uint32_t i = 0; i < thread->wait_count; i++)
         objects[i] = ob_at(thread->blocks[i].object);
-    NTSTATUS status = try_objects(thread, objects, thread->wait_count, true);
-    if (status != STATUS_PENDING)
-        ke_thread_wake(thread, status);
+    NTSTATUS status = choose(thread, objects, thread->wait_count, thread->wait_all, &first, &chosen);
+    if (status == STATUS_PENDING)
+        return;
+    for (unsigned i = 0; i < chosen; i++)
+        objects[first + i]->references++; /* the wait's own go with the waking */
+    ke_thread_wake(thread, status);
+    for (unsigned i = 0; i < chosen; i++) {
+        satisfy(objects[first + i], thread, kind);
+        ob_object_unreference(objects[first + i]);
+    }
 }
 
 void nt_ke_wake(struct nt_object *object)
@@ -167,7 +204,7 @@ void nt_ke_wake(struct nt_object *object)
         at = block->next;
         while (at && block_at(at)->thread == block->thread) /* the same object twice: goes with the first */
             at = block_at(at)->next;
-        block_try(block, object);
+        block_try(block);
     }
     ob_object_unreference(object);
 }
@@ -229,10 +266,10 @@ void nt_ke_kick(struct nt_thread_object *thread)
 /* What may have become due without anybody's doing. May wake this very thread. */
 static void due_check(struct nt_thread_object *self, const struct ke_wait *wait)
 {
-    for (unsigned i = 0; i < wait->count && self->wait_kind != KE_AWAKE; i++)
+    for (unsigned i = 0; i < wait->count && ke_sleeping(self); i++)
         if (wait->objects[i]->type == NT_TIMER)
             ke_timer_check((struct ke_timer *)wait->objects[i]);
-    if (wait->alertable && self->wait_kind != KE_AWAKE)
+    if (wait->alertable && ke_sleeping(self))
         ke_timers_check(self);
 }
 
@@ -260,7 +297,7 @@ static NTSTATUS sleep_until_woken(struct nt_thread_object *self, const struct ke
         /* In this order: who tells the thread to end does so first and kicks then, so one of the two is seen here. */
         __atomic_exchange_n(&self->futex, ASLEEP, __ATOMIC_SEQ_CST);
         if (nt_ps_ending()) {
-            blocks_unlink(self);
+            wait_give_up(self);
             nt_unlock();
             return STATUS_THREAD_IS_TERMINATING;
         }
@@ -273,12 +310,12 @@ static NTSTATUS sleep_until_woken(struct nt_thread_object *self, const struct ke
 
         nt_lock();
         due_check(self, wait);
-        if (self->wait_kind == KE_AWAKE) {
+        if (!ke_sleeping(self)) {
             nt_unlock();
             return self->wait_status;
         }
         if (wait->timeout && !ke_time_before(ke_clock(deadline.realtime), deadline.at)) {
-            blocks_unlink(self);
+            wait_give_up(self);
             nt_unlock();
             return STATUS_TIMEOUT;
         }
@@ -303,19 +340,28 @@ static NTSTATUS try_alerts(struct nt_thread_object *self, const struct ke_wait *
     return self->apc_first ? STATUS_USER_APC : STATUS_PENDING;
 }
 
-/* Objects first, then alerts, then the time: a thread that gets its object runs no APC. */
+/* Objects first, then alerts, then the time: a thread that gets its object runs no APC. Only a thread that is new to a
+ * completion port looks at its APCs before the packets, as Windows' threads do while they join the port. */
 NTSTATUS ke_wait(const struct ke_wait *wait)
 {
     struct nt_thread_object *self = ke_self();
     NTSTATUS status = STATUS_PENDING;
-    assert(self->wait_kind == KE_AWAKE && wait->count <= NT_WAIT_LIMIT);
-    if (wait->kind != KE_WAIT_KEYED) {
+    assert(!self->wait_kind && wait->count <= NT_WAIT_LIMIT);
+    if (wait->kind == KE_WAIT_PACKET && self->port != ob_ref(wait->objects[0])) {
+        status = try_alerts(self, wait);
+        if (status == STATUS_PENDING)
+            self->port = ob_ref(wait->objects[0]);
+    }
+    if (status == STATUS_PENDING && wait->kind != KE_WAIT_KEYED) {
         for (unsigned i = 0; i < wait->count; i++)
             if (wait->objects[i]->type == NT_TIMER)
                 ke_timer_check((struct ke_timer *)wait->objects[i]);
-        self->wait_kind = wait->kind; /* satisfy asks */
-        status = try_objects(self, wait->objects, wait->count, wait->all);
-        self->wait_kind = KE_AWAKE;
+        unsigned first, chosen;
+        status = choose(self, wait->objects, wait->count, wait->all, &first, &chosen);
+        for (unsigned i = 0; i < chosen; i++)
+            satisfy(wait->objects[first + i], self, wait->kind);
+        if (chosen && wait->kind == KE_WAIT_PACKET)
+            self->wait_kind = KE_HAS_PACKET;
     }
     if (status == STATUS_PENDING)
         status = try_alerts(self, wait);
@@ -344,8 +390,9 @@ NTSTATUS nt_ke_wait(struct nt_object *const *objects, unsigned count, bool all, 
 void nt_ke_thread_ended(struct nt_thread_object *thread, NTSTATUS exit_status)
 {
     nt_lock();
-    if (thread->wait_kind != KE_AWAKE)
-        blocks_unlink(thread);
+    if (ke_sleeping(thread))
+        wait_give_up(thread);
+    ke_completion_unreserve(thread);
     ke_timers_disarm(thread);
     ke_apcs_free(thread);
     ke_mutants_abandon(thread);

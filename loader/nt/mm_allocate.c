@@ -197,7 +197,7 @@ static NTSTATUS free_locked(uintptr_t *base, uintptr_t *size, ULONG type)
     struct mm_area *area = mm_tree_find(at);
     if (!area || !area->type)
         return STATUS_MEMORY_NOT_ALLOCATED;
-    if (end > mm_end(area))
+    if (end > mm_end(area) && !(type & MEM_COALESCE_PLACEHOLDERS))
         return STATUS_UNABLE_TO_FREE_VM;
     if (area->type != MEM_PRIVATE)
         return STATUS_UNABLE_TO_DELETE_SECTION;

@@ -73,6 +73,9 @@ NTSTATUS nt_handle_create(struct nt_object *object, ACCESS_MASK access, ULONG at
 NTSTATUS nt_handle_object(HANDLE handle, enum nt_type type, ACCESS_MASK wanted, struct nt_object **object, int *fd,
                           ACCESS_MASK *granted);
 NTSTATUS nt_handle_close(HANDLE handle);
+/* Closes everything in a process's table (nt_process_object.handle_table) and frees it: at its end, or by another
+ * process when it was killed; the caller then clears handle_table. Descriptors are not closed. */
+void nt_handles_close_all(nt_ref table);
 /* Maps GENERIC_* and MAXIMUM_ALLOWED to the type's own rights. */
 ACCESS_MASK nt_access_map(enum nt_type type, ACCESS_MASK access);
 

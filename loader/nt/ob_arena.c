@@ -36,6 +36,8 @@ bool nt_arena_open(void)
     ob_arena->version = ARENA_VERSION;
     ob_arena->size = ARENA_SIZE;
     ob_arena->top = (sizeof(struct ob_arena) + 63) & ~63u;
+    ob_arena->first_names[0] = OB_NAME_BUCKETS;
+    ob_arena->names = ob_ref(ob_arena->first_names);
     return true;
 }
 
@@ -91,5 +93,6 @@ void nt_arena_free(nt_ref ref, uint32_t size)
     unsigned class = class_of(size, &rounded);
     assert(ref < ob_arena->top);
     *(nt_ref *)ob_at(ref) = ob_arena->free[class];
+    OB_ORDER();
     ob_arena->free[class] = ref;
 }

@@ -27,6 +27,7 @@ static struct ob_handle_table *table_own(void)
         own_table->next = ob_arena->processes;
         if (own_table->next)
             ((struct ob_handle_table *)ob_at(own_table->next))->prev = ref;
+        OB_ORDER();
         ob_arena->processes = ref;
     }
     if (process) {
@@ -36,7 +37,7 @@ static struct ob_handle_table *table_own(void)
     return own_table;
 }
 
-static struct ob_handle *entry_at(const struct ob_handle_table *table, uint32_t index)
+struct ob_handle *ob_table_entry(const struct ob_handle_table *table, uint32_t index)
 {
     const nt_ref *chunks = ob_at(table->chunks);
     return (struct ob_handle *)ob_at(chunks[index >> CHUNK_BITS]) + (index & (CHUNK_SIZE - 1));
@@ -53,8 +54,10 @@ static bool table_grow(struct ob_handle_table *table)
             return false;
         if (table->chunks)
             memcpy(ob_at(chunks), ob_at(table->chunks), table->chunk_room * sizeof(nt_ref));
-        nt_arena_free(table->chunks, table->chunk_room * sizeof(nt_ref));
+        nt_ref old = table->chunks;
         table->chunks = chunks;
+        OB_ORDER();
+        nt_arena_free(old, table->chunk_room * sizeof(nt_ref));
         table->chunk_room = room;
     }
     nt_ref *chunks = ob_at(table->chunks);
@@ -67,7 +70,7 @@ static uint32_t index_take(struct ob_handle_table *table)
 {
     uint32_t index = table->free;
     if (index) {
-        table->free = entry_at(table, index)->access;
+        table->free = ob_table_entry(table, index)->access;
         return index;
     }
     index = table->fresh;
@@ -85,10 +88,15 @@ NTSTATUS ob_handle_new(struct nt_object *object, ACCESS_MASK granted, ULONG attr
     uint32_t index = table ? index_take(table) : 0;
     if (!index)
         return STATUS_INSUFFICIENT_RESOURCES;
-    *entry_at(table, index) = (struct ob_handle){ob_ref(object), granted, attributes & OBJ_INHERIT ? OB_HANDLE_INHERIT : 0, fd};
-    table->count++;
-    object->handles++;
+    struct ob_handle *entry = ob_table_entry(table, index);
     object->references++;
+    object->handles++;
+    entry->access = granted;
+    entry->flags = attributes & OBJ_INHERIT ? OB_HANDLE_INHERIT : 0;
+    entry->fd = fd;
+    OB_ORDER();
+    entry->object = ob_ref(object);
+    table->count++;
     *out = (HANDLE)index * 4;
     return STATUS_SUCCESS;
 }
@@ -100,7 +108,7 @@ struct ob_handle *ob_handle_entry(HANDLE handle)
     HANDLE index = handle >> 2;
     if (!table || index == 0 || index >= table->fresh)
         return NULL;
-    struct ob_handle *entry = entry_at(table, (uint32_t)index);
+    struct ob_handle *entry = ob_table_entry(table, (uint32_t)index);
     return entry->object ? entry : NULL;
 }
 
@@ -153,11 +161,51 @@ NTSTATUS ob_handle_remove(HANDLE handle, int *fd)
     struct nt_object *object = ob_at(entry->object);
     *fd = entry->fd;
     entry->object = 0;
+    OB_ORDER();
     entry->access = own_table->free;
     own_table->free = (uint32_t)(handle >> 2);
     own_table->count--;
     ob_object_handle_closed(object);
     return STATUS_SUCCESS;
+}
+
+void ob_table_forget(void)
+{
+    own_table = NULL;
+    own_published = false;
+}
+
+/* A process is over, or was killed: what it had open is closed. Descriptors went with the process. */
+void nt_handles_close_all(nt_ref table_ref)
+{
+    nt_lock();
+    struct ob_handle_table *table = ob_at(table_ref);
+    for (uint32_t index = 1; table && index < table->fresh; index++) {
+        struct ob_handle *entry = ob_table_entry(table, index);
+        struct nt_object *object = ob_at(entry->object);
+        if (!object)
+            continue;
+        entry->object = 0;
+        OB_ORDER();
+        ob_object_handle_closed(object);
+    }
+    if (table) {
+        if (table->prev)
+            ((struct ob_handle_table *)ob_at(table->prev))->next = table->next;
+        else
+            ob_arena->processes = table->next;
+        OB_ORDER();
+        if (table->next)
+            ((struct ob_handle_table *)ob_at(table->next))->prev = table->prev;
+        uint32_t chunks = (table->fresh + CHUNK_SIZE - 1) >> CHUNK_BITS;
+        for (uint32_t i = 0; table->chunks && i < chunks; i++)
+            nt_arena_free(((nt_ref *)ob_at(table->chunks))[i], CHUNK_SIZE * sizeof(struct ob_handle));
+        nt_arena_free(table->chunks, table->chunk_room * sizeof(nt_ref));
+        nt_arena_free(table_ref, sizeof *table);
+        if (table == own_table)
+            ob_table_forget();
+    }
+    nt_unlock();
 }
 
 NTSTATUS nt_handle_create(struct nt_object *object, ACCESS_MASK access, ULONG attributes, int fd, HANDLE *out)

@@ -26,8 +26,10 @@ static bool table_grow(uint32_t chunk)
             return false;
         if (ob_arena->ids)
             memcpy(ob_at(chunks), ob_at(ob_arena->ids), ob_arena->id_chunks * sizeof(nt_ref));
-        nt_arena_free(ob_arena->ids, ob_arena->id_chunks * sizeof(nt_ref));
+        nt_ref old = ob_arena->ids;
         ob_arena->ids = chunks;
+        OB_ORDER();
+        nt_arena_free(old, ob_arena->id_chunks * sizeof(nt_ref));
         ob_arena->id_chunks = room;
     }
     nt_ref *chunks = ob_at(ob_arena->ids);
@@ -61,6 +63,27 @@ uint32_t nt_id_allocate(nt_ref object)
         *entry_at(index) = (struct id_entry){object, 0};
     nt_unlock();
     return index * 4;
+}
+
+struct nt_object *ob_id_next(uint32_t *index)
+{
+    if (*index < FIRST_ID)
+        *index = FIRST_ID;
+    while (*index < ob_arena->id_next) {
+        struct nt_object *object = ob_at(entry_at((*index)++)->object);
+        if (object)
+            return object;
+    }
+    return NULL;
+}
+
+/* Whole in its forward direction, the list may be longer than `last` says, or empty. */
+void ob_id_repair(void)
+{
+    uint32_t last = 0;
+    for (uint32_t at = ob_arena->id_free_first; at; at = entry_at(at)->next)
+        last = at;
+    ob_arena->id_free_last = last;
 }
 
 struct nt_object *ob_id_find(uint32_t id, enum nt_type type)

@@ -21,7 +21,7 @@
 
 enum { SPIN_LIMIT = 100, PATIENCE_NS = 20 * 1000 * 1000 };
 
-void (*ob_lock_repair)(uint32_t dead_owner);
+void (*ob_lock_repair)(uint32_t dead_owner) = ob_repair;
 
 static __thread uint32_t own_id;             /* 0: not asked yet */
 static __thread struct { uint32_t count; uint32_t *futex[OB_WAKE_LIMIT]; } wakes;
@@ -102,8 +102,7 @@ static void lock_wait(uint32_t *word, uint32_t self)
             continue;
         if (__atomic_compare_exchange_n(word, &value, self, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
             ob_arena->takeovers++;
-            if (ob_lock_repair)
-                ob_lock_repair(value & ~OB_LOCK_WAITERS);
+            ob_lock_repair(value & ~OB_LOCK_WAITERS);
             return;
         }
     }

@@ -19,14 +19,14 @@ static uint32_t name_hash(nt_ref directory, const WCHAR *text, unsigned length)
     return hash ^ hash >> 15;
 }
 
-static nt_ref *buckets(void)
+static struct ob_name_table *table(void)
 {
-    return ob_arena->name_table ? ob_at(ob_arena->name_table) : ob_arena->first_buckets;
+    return ob_at(ob_arena->names);
 }
 
-static uint32_t bucket_count(void)
+static nt_ref *chain(uint32_t hash)
 {
-    return ob_arena->name_table ? ob_arena->name_buckets : OB_NAME_BUCKETS;
+    return &table()->chains[hash % table()->buckets];
 }
 
 static bool name_equal(const struct ob_name *name, const WCHAR *text, unsigned length, bool insensitive)
@@ -45,37 +45,51 @@ struct ob_name *ob_name_lookup(const struct nt_object *directory, const WCHAR *t
 {
     nt_ref where = ob_ref(directory);
     uint32_t hash = name_hash(where, text, length);
-    nt_ref at = buckets()[hash % bucket_count()];
-    while (at) {
+    uint32_t side = table()->side;
+    for (nt_ref at = *chain(hash); at;) {
         struct ob_name *name = ob_at(at);
         if (name->hash == hash && name->directory == where && name_equal(name, text, length, insensitive))
             return name;
-        at = name->next;
+        at = name->next[side];
     }
     return NULL;
 }
 
-/* Doubles the table; where there is no room the chains just get longer. */
+/* Where there is no room the chains just get longer. */
 static void table_grow(void)
 {
-    uint32_t old_count = bucket_count(), count = old_count * 4;
-    nt_ref table = nt_arena_allocate(count * sizeof(nt_ref));
-    if (!table)
+    const struct ob_name_table *old = table();
+    uint32_t count = old->buckets * 4, side = !old->side;
+    nt_ref ref = nt_arena_allocate((uint32_t)(sizeof *old + count * sizeof(nt_ref)));
+    struct ob_name_table *grown = ob_at(ref);
+    if (!grown)
         return;
-    nt_ref *from = buckets(), *to = ob_at(table);
-    for (uint32_t i = 0; i < old_count; i++) {
-        nt_ref at = from[i];
-        while (at) {
+    grown->buckets = count;
+    grown->side = side;
+    for (uint32_t i = 0; i < old->buckets; i++)
+        for (nt_ref at = old->chains[i]; at;) {
             struct ob_name *name = ob_at(at);
-            nt_ref next = name->next;
-            name->next = to[name->hash % count];
-            to[name->hash % count] = at;
-            at = next;
+            name->next[side] = grown->chains[name->hash % count];
+            grown->chains[name->hash % count] = at;
+            at = name->next[!side];
         }
-    }
-    nt_arena_free(ob_arena->name_table, old_count * sizeof(nt_ref));
-    ob_arena->name_table = table;
-    ob_arena->name_buckets = count;
+    OB_ORDER();
+    ob_arena->names = ref;
+    OB_ORDER();
+    if (old != (const struct ob_name_table *)ob_arena->first_names)
+        nt_arena_free(ob_ref(old), (uint32_t)(sizeof *old + old->buckets * sizeof(nt_ref)));
+}
+
+void ob_name_append(struct ob_name *name)
+{
+    struct ob_directory *parent = ob_at(name->directory);
+    nt_ref ref = ob_ref(name);
+    name->sibling_next = 0;
+    name->sibling_prev = parent->last;
+    OB_ORDER();
+    *(parent->last ? &((struct ob_name *)ob_at(parent->last))->sibling_next : &parent->first) = ref;
+    OB_ORDER();
+    parent->last = ref;
 }
 
 NTSTATUS ob_name_insert(struct nt_object *object, struct nt_object *directory, const WCHAR *leaf, unsigned length)
@@ -84,28 +98,24 @@ NTSTATUS ob_name_insert(struct nt_object *object, struct nt_object *directory, c
     nt_ref ref = nt_arena_allocate(size);
     if (!ref)
         return STATUS_INSUFFICIENT_RESOURCES;
-    if (ob_arena->name_count >= 2 * bucket_count())
+    if (ob_arena->name_count >= 2 * table()->buckets)
         table_grow();
     struct ob_name *name = ob_at(ref);
-    struct ob_directory *parent = (struct ob_directory *)directory;
     memcpy(name->text, leaf, length * sizeof(WCHAR));
     name->size = size;
     name->length = length;
     name->object = ob_ref(object);
     name->directory = ob_ref(directory);
     name->hash = name_hash(name->directory, leaf, length);
-    name->sibling_prev = parent->last;
-    if (parent->last)
-        ((struct ob_name *)ob_at(parent->last))->sibling_next = ref;
-    else
-        parent->first = ref;
-    parent->last = ref;
-    name->next = buckets()[name->hash % bucket_count()];
-    buckets()[name->hash % bucket_count()] = ref;
-    ob_arena->name_count++;
-    object->name = ref;
+    name->next[table()->side] = *chain(name->hash);
     object->references++;
     directory->references++;
+    OB_ORDER();
+    object->name = ref;
+    ob_name_append(name);
+    OB_ORDER();
+    *chain(name->hash) = ref; /* from here on it counts */
+    ob_arena->name_count++;
     return STATUS_SUCCESS;
 }
 
@@ -114,16 +124,20 @@ void ob_name_remove(struct nt_object *object)
     nt_ref ref = object->name;
     struct ob_name *name = ob_at(ref);
     struct ob_directory *parent = ob_at(name->directory);
-    nt_ref *link = &buckets()[name->hash % bucket_count()];
+    uint32_t side = table()->side;
+    nt_ref *link = chain(name->hash);
     while (*link != ref) {
         assert(*link);
-        link = &((struct ob_name *)ob_at(*link))->next;
+        link = &((struct ob_name *)ob_at(*link))->next[side];
     }
-    *link = name->next;
+    *link = name->next[side]; /* from here on it does not count */
+    OB_ORDER();
     *(name->sibling_prev ? &((struct ob_name *)ob_at(name->sibling_prev))->sibling_next : &parent->first) = name->sibling_next;
+    OB_ORDER();
     *(name->sibling_next ? &((struct ob_name *)ob_at(name->sibling_next))->sibling_prev : &parent->last) = name->sibling_prev;
     ob_arena->name_count--;
     object->name = 0;
+    OB_ORDER();
     nt_arena_free(ref, name->size);
     ob_object_unreference(object);
     ob_object_unreference(&parent->head);

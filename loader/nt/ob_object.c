@@ -34,13 +34,8 @@ const struct nt_generic nt_type_generic[NT_TYPE_COUNT] = {
     [NT_DEBUG] = {0x20001, 0x20002, 0x120000, 0x1F000F},
 };
 
-static void directory_destroy(struct nt_object *object)
-{
-    assert(!((struct ob_directory *)object)->first); /* each name in it holds a reference */
-}
-
 void (*nt_type_destroy[NT_TYPE_COUNT])(struct nt_object *object) = {
-    [NT_DIRECTORY] = directory_destroy, [NT_MUTANT] = ke_mutant_destroy,
+    [NT_MUTANT] = ke_mutant_destroy,
     [NT_TIMER] = ke_timer_destroy, [NT_COMPLETION] = ke_completion_destroy,
 };
 

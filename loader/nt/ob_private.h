@@ -6,7 +6,20 @@
 
 /* ---- arena --------------------------------------------------------------------------------------- */
 
+/* An owner of the lock can be killed between any two stores. Therefore everything in the arena is changed in such an
+ * order that lists stay whole in their forward direction, counts are at worst too high, and nobody sleeps for something
+ * that has already been taken for him; ob_repair.c mends the rest. OB_ORDER keeps the compiler from exchanging stores. */
+#define OB_ORDER() __atomic_signal_fence(__ATOMIC_SEQ_CST)
+
 enum { OB_CLASS_FINE = 64, OB_CLASS_COUNT = OB_CLASS_FINE + 80, OB_NAME_BUCKETS = 64, OB_WAKE_LIMIT = 64 };
+
+/* The names' hash table. Each name has two links: a larger table is built on the other one and comes into force with
+ * one store, so that it is never half done. */
+struct ob_name_table {
+    uint32_t buckets;
+    uint32_t side;                   /* which link: 0 or 1 */
+    nt_ref chains[];
+};
 
 /* Page 0 of the arena. Fixed-width fields only: 32- and 64-bit processes share it. */
 struct ob_arena {
@@ -16,14 +29,15 @@ struct ob_arena {
     uint32_t lock;                   /* owner's Linux thread ID, OB_LOCK_WAITERS; 0: free */
     uint32_t takeovers;              /* how often the lock was taken from a dead owner */
     nt_ref root;                     /* directory `\`, 0: the name space is not made yet */
-    nt_ref name_table;               /* array of name_buckets chains; 0: the one below is used */
-    uint32_t name_buckets, name_count;
+    nt_ref names;                    /* struct ob_name_table */
+    uint32_t name_count;
     nt_ref ids;                      /* array of chunks */
     uint32_t id_chunks, id_next;     /* next number / 4 that was never given out */
     uint32_t id_free_first, id_free_last; /* given back, oldest first */
     nt_ref processes;                /* handle tables of all processes, for the repair */
-    uint32_t first_buckets[OB_NAME_BUCKETS];
+    uint32_t pad;
     nt_ref free[OB_CLASS_COUNT];     /* by size class, linked through the first word */
+    uint32_t first_names[2 + OB_NAME_BUCKETS]; /* the first struct ob_name_table */
 };
 extern struct ob_arena *ob_arena;
 
@@ -42,6 +56,11 @@ static inline nt_ref ob_ref(const void *address)
 enum { OB_LOCK_WAITERS = 0x80000000u };
 /* Called with the lock held after it was taken from an owner that died inside: makes the arena whole again. */
 extern void (*ob_lock_repair)(uint32_t dead_owner);
+void ob_repair(uint32_t dead_owner);
+/* The part of it that concerns waits (ke_repair.c). */
+void ke_repair(void);
+/* Every object that a handle, an ID or a name leads to, some more than once. */
+void ob_objects_visit(void (*visit)(struct nt_object *object));
 /* A thread to be woken when this one lets the lock go, so that it does not run into the held lock. */
 void ob_wake_later(uint32_t *futex);
 long ob_futex_wake(uint32_t *word, int count);
@@ -61,7 +80,7 @@ void ob_object_handle_closed(struct nt_object *object);
 /* ---- names (lock held) --------------------------------------------------------------------------- */
 
 struct ob_name {
-    nt_ref next;                     /* in the hash chain */
+    nt_ref next[2];                  /* in the hash chain, of either side */
     uint32_t hash;
     nt_ref object, directory;        /* directory 0: the root itself */
     nt_ref sibling_next, sibling_prev; /* in the directory, in order of insertion */
@@ -94,6 +113,8 @@ struct ob_place {
 NTSTATUS ob_name_find(const struct nt_attributes *attributes, enum nt_type type, struct ob_place *place);
 NTSTATUS ob_name_insert(struct nt_object *object, struct nt_object *directory, const WCHAR *leaf, unsigned length);
 void ob_name_remove(struct nt_object *object);
+/* Puts it at the end of its directory's list. */
+void ob_name_append(struct ob_name *name);
 /* "\BaseNamedObjects\x" of a named object; NULL text: no memory. Length 0: it has no name. */
 bool ob_name_full(const struct nt_object *object, struct nt_string *out);
 /* The one entry of this name in the directory. */
@@ -122,12 +143,19 @@ struct ob_handle_table {
 
 NTSTATUS ob_handle_new(struct nt_object *object, ACCESS_MASK granted, ULONG attributes, int fd, HANDLE *out);
 struct ob_handle *ob_handle_entry(HANDLE handle);
+struct ob_handle *ob_table_entry(const struct ob_handle_table *table, uint32_t index);
+/* The next object that is open in this process starts a table of its own: for a forked process. */
+void ob_table_forget(void);
 /* nt_handle_object without the lock and the reference. */
 NTSTATUS ob_handle_find(HANDLE handle, enum nt_type type, ACCESS_MASK wanted, struct nt_object **object, int *fd,
                         ACCESS_MASK *granted);
 /* Takes the entry out; *fd is the caller's to close, without the lock. */
 NTSTATUS ob_handle_remove(HANDLE handle, int *fd);
 
+/* Any entry of the ID table by its index, from *index on; NULL: that was the last. */
+struct nt_object *ob_id_next(uint32_t *index);
+/* The list of free IDs may end wrongly. */
+void ob_id_repair(void);
 /* nt_id_object without the reference. */
 struct nt_object *ob_id_find(uint32_t id, enum nt_type type);
 

@@ -80,9 +80,7 @@ static void process_destroy(struct nt_object *object)
 static void teb_fill(struct nt_teb *teb, uint32_t id, uintptr_t low, uintptr_t limit, uintptr_t high)
 {
     /* Fresh pages read zero: only what is not zero is written. */
-#ifndef __x86_64__
-    teb->exception_list = (void *)~(uintptr_t)0;
-#endif
+    teb->exception_list = (void *)~(uintptr_t)0; /* Wine's x64 dispatcher walks this list too; Windows leaves it 0 there */
     teb->stack_base = (void *)high;
     teb->stack_limit = (void *)limit;
     teb->stack_allocation = (void *)low;
@@ -99,11 +97,23 @@ static void teb_fill(struct nt_teb *teb, uint32_t id, uintptr_t low, uintptr_t l
     teb->wow_reserved = (void *)nt_process.dispatcher_entry;
 }
 
+/* Sizes as CreateThread documents them: 0 means the EXE's; a commit beyond the reserve raises it to the next MiB. */
+static void stack_sizes(size_t *reserve, size_t *commit)
+{
+    if (!*reserve)
+        *reserve = nt_process.stack_reserve;
+    if (!*commit)
+        *commit = nt_process.stack_commit;
+    if (*commit >= *reserve && *commit <= SIZE_MAX - (1u << 20))
+        *reserve = (*commit + (1u << 20)) & ~(size_t)((1u << 20) - 1);
+}
+
 /* Everything a thread needs, unlinked and not running. On failure nothing is left behind. */
 static NTSTATUS thread_make(size_t reserve, size_t commit, struct nt_thread **out)
 {
     struct nt_object *object;
     uintptr_t teb = 0, low, limit, high;
+    stack_sizes(&reserve, &commit);
     struct nt_thread *thread = calloc(1, sizeof *thread);
     if (!thread)
         return STATUS_NO_MEMORY;
@@ -155,6 +165,8 @@ NTSTATUS nt_ps_open(size_t stack_reserve, size_t stack_commit)
 {
     struct nt_object *object;
     uintptr_t peb = 0;
+    nt_process.stack_reserve = stack_reserve ? stack_reserve : 1u << 20;
+    nt_process.stack_commit = stack_commit ? stack_commit : 4096;
     nt_type_destroy[NT_THREAD] = thread_destroy;
     nt_type_destroy[NT_PROCESS] = process_destroy;
     NTSTATUS status = nt_object_create(NT_PROCESS, sizeof(struct nt_process_object), &object);
@@ -172,7 +184,7 @@ NTSTATUS nt_ps_open(size_t stack_reserve, size_t stack_commit)
     nt_process.peb = (struct nt_peb *)peb;
     process->peb = peb;
     struct nt_thread *thread;
-    status = thread_make(stack_reserve, stack_commit, &thread);
+    status = thread_make(0, 0, &thread);
     if (status)
         return status;
     thread_link(thread);
@@ -381,6 +393,7 @@ static void thread_end(struct nt_thread *thread, NTSTATUS status)
     thread->ending = 1;
     if (thread->object->host_tid)
         syscall(SYS_tgkill, getpid(), thread->object->host_tid, NT_SIGNAL_STOP);
+    nt_ke_kick(thread->object); /* one that waits looks at `ending` again */
     syscall(SYS_futex, &thread->object->suspend_count, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 

@@ -66,7 +66,7 @@ static bool sleeps(struct nt_thread_object *object)
 {
     for (int i = 0; i < 5000; i++) {
         nt_lock();
-        bool asleep = object->wait_kind != KE_AWAKE;
+        bool asleep = ke_sleeping(object);
         nt_unlock();
         if (asleep)
             return true;
@@ -95,7 +95,7 @@ static bool still_sleeps(struct waiter *waiter)
 {
     usleep(20000);
     nt_lock();
-    bool asleep = waiter->object->wait_kind != KE_AWAKE;
+    bool asleep = ke_sleeping(waiter->object);
     nt_unlock();
     return asleep;
 }
@@ -827,6 +827,36 @@ static void completion_queue(void **state)
     close_all(2, (HANDLE[]){port, weak});
 }
 
+/* A thread that joins a port runs its APCs before it gets a packet; later the packets come first. */
+static void completion_apc(void **state)
+{
+    HANDLE port, other;
+    struct completion got[2];
+    struct nt_apc apc;
+    ULONG count = 9;
+    LARGE_INTEGER none = {.value = 0};
+    (void)state;
+    STATUS_IS(NtCreateIoCompletion(&other, GENERIC_ALL, NULL, 0), STATUS_SUCCESS);
+    STATUS_IS(NtSetIoCompletion(other, 1, 2, 3, 4), STATUS_SUCCESS);
+    STATUS_IS(NtRemoveIoCompletionEx(other, got, 2, &count, &none, 1), STATUS_SUCCESS);
+    STATUS_IS(NtCreateIoCompletion(&port, GENERIC_ALL, NULL, 0), STATUS_SUCCESS);
+    STATUS_IS(NtQueueApcThread(NT_CURRENT_THREAD, 0x1000, 0, 0, 0), STATUS_SUCCESS);
+    STATUS_IS(NtSetIoCompletion(port, 1, 2, 3, 4), STATUS_SUCCESS);
+    for (int i = 0; i < 2; i++) { /* such an end does not make it a member */
+        STATUS_IS(NtRemoveIoCompletionEx(port, got, 2, &count, &none, 1), STATUS_USER_APC);
+        assert_int_equal(count, 1);
+    }
+    assert_true(nt_ke_apc_take(&apc));
+    STATUS_IS(NtRemoveIoCompletionEx(port, got, 2, &count, &none, 1), STATUS_SUCCESS);
+    STATUS_IS(NtQueueApcThread(NT_CURRENT_THREAD, 0x1000, 0, 0, 0), STATUS_SUCCESS);
+    STATUS_IS(NtSetIoCompletion(port, 1, 2, 3, 4), STATUS_SUCCESS);
+    STATUS_IS(NtRemoveIoCompletionEx(port, got, 2, &count, &none, 1), STATUS_SUCCESS);
+    STATUS_IS(NtRemoveIoCompletionEx(port, got, 2, &count, &none, 0), STATUS_TIMEOUT);
+    STATUS_IS(NtRemoveIoCompletionEx(port, got, 2, &count, &none, 1), STATUS_USER_APC);
+    assert_true(nt_ke_apc_take(&apc));
+    close_all(2, (HANDLE[]){port, other});
+}
+
 enum { PACKETS = 4000, TAKERS = 4 };
 static uint8_t packet_seen[PACKETS];
 
@@ -963,7 +993,8 @@ int main(void)
         cmocka_unit_test(timer_fires), cmocka_unit_test(timer_cancel), cmocka_unit_test(timer_periodic),
         cmocka_unit_test(timer_set_while_waiting), cmocka_unit_test(timer_apc), cmocka_unit_test(apc_order),
         cmocka_unit_test(apc_wakes), cmocka_unit_test(alerts), cmocka_unit_test(alert_by_id),
-        cmocka_unit_test(keyed_events), cmocka_unit_test(completion_queue), cmocka_unit_test(completion_threads),
+        cmocka_unit_test(keyed_events), cmocka_unit_test(completion_queue), cmocka_unit_test(completion_apc),
+        cmocka_unit_test(completion_threads),
         cmocka_unit_test(completion_closed), cmocka_unit_test(wait_across_processes),
         cmocka_unit_test(cost_of_set_and_wait),
     };

@@ -131,8 +131,16 @@ static void broken(bool is_64)
     expect_broken(112);
     put_field(0x54, 0x88, is_64 ? UINT64_MAX / 5 + 1 : 0x33333334); /* times five wraps */
     expect_broken(112);
+    put_field(0x50, 0x80, base_of() + 0x6000 - 20); /* four entries of five bytes up to the image's end */
+    put_field(0x54, 0x88, 4);
+    struct pe_load_config config;
+    assert_true(read_config(&config));
+    put_field(0x54, 0x88, 5);
+    expect_broken(112);
     build_config(is_64, size);
-    put_field(0x3c, 0x58, base_of() + 0x5fff);
+    put_field(0x3c, 0x58, base_of() + 0x6000 - (is_64 ? 8 : 4));
+    assert_true(read_config(&config));
+    put_field(0x3c, 0x58, base_of() + 0x6000 - (is_64 ? 7 : 3));
     expect_broken(113);
     put_field(0x3c, 0x58, 0x3000);
     expect_broken(113);

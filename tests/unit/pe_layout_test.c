@@ -159,6 +159,9 @@ static void gaps(void **state)
     expect_plan(&image, rows, 7);
     assert_false(pe_section_find(&image, pe_rva_at(0x11000), &section));
     assert_int_equal(pe_room_rva(&image, pe_rva_at(0x11000)), 0);
+    assert_int_equal(pe_room_rva(&image, pe_rva_at(0x10)), 0xff0);
+    assert_int_equal(pe_room_rva(&image, pe_rva_at(0x1000)), 0);
+    assert_int_equal(pe_room_rva(&image, pe_rva_at(0x30000)), 0);
     assert_int_equal(pe_room_rva(&image, pe_rva_at(0x20001)), 0x1fff);
 
     /* In memory, too, nothing stands in a gap. */

@@ -430,6 +430,7 @@ static void rule_24_only_the_last_section_must_lie_in_the_file(void **state)
 static void rule_27_flat_images(void **state)
 {
     struct pe_image image;
+    struct pe_section section;
     (void)state;
     build_begin(&b, false);
     build_alignment(&b, 0x200);
@@ -444,6 +445,13 @@ static void rule_27_flat_images(void **state)
     put32(&b, sec(&b, 0, SEC_RVA), 0x400);
     put32(&b, sec(&b, 0, SEC_VSIZE), 0x201);
     expect_refused(&b, PE_BAD_SECTION, 27, FORMAT);
+    put32(&b, sec(&b, 0, SEC_VSIZE), 0x180);
+    put32(&b, sec(&b, 0, SEC_RAW_SIZE), 0xfffffe00); /* wraps */
+    expect_refused(&b, PE_BAD_SECTION, 23, FORMAT);
+    put32(&b, sec(&b, 0, SEC_RAW_SIZE), 0x400); /* beyond the file: nobody minds */
+    expect_opens(&b, &image);
+    pe_section_at(&image, 0, &section);
+    assert_int_equal(section.raw_size, 0x200);
 }
 
 static void rule_28_flat_images_are_x86(void **state)
@@ -483,6 +491,45 @@ static void rule_29_mapped_form(void **state)
     assert_false(pe_open(&image, build_bytes(&b), PE_FORM_MAPPED, &error));
     assert_int_equal(error.rule, 29);
 }
+
+/* An error says where: the offset of the field in the file, what stands there, and what would do. */
+static void errors_have_a_place(bool is_64)
+{
+    static const struct { unsigned field; uint32_t value; unsigned rule; } rows[] = {
+        {OPT_FILE_ALIGNMENT, 0x300, 10}, {OPT_SECTION_ALIGNMENT, 0x1800, 11}, {OPT_SIZE_OF_IMAGE, 0x78000000, 13},
+        {OPT_SIZE_OF_HEADERS, 0x10000, 14},
+    };
+    struct pe_image image;
+    struct pe_error error;
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        build_ordinary(&b, is_64);
+        put32(&b, opt(&b, rows[i].field), rows[i].value);
+        assert_false(pe_open(&image, build_bytes(&b), PE_FORM_FILE, &error));
+        assert_int_equal(error.rule, rows[i].rule);
+        assert_int_equal(error.ladder, PE_LADDER_OFF);
+        assert_int_equal(error.where, opt(&b, rows[i].field));
+        assert_int_equal(error.got, rows[i].value);
+    }
+    build_ordinary(&b, is_64);
+    put32(&b, opt(&b, is_64 ? 24 : 28), 0x401000);
+    assert_false(pe_open(&image, build_bytes(&b), PE_FORM_FILE, &error));
+    assert_int_equal(error.where, opt(&b, is_64 ? 24 : 28));
+    assert_int_equal(error.got & 0xffffffff, 0x401000);
+    assert_int_equal(error.want & 0xffffffff, 0x400000);
+    build_ordinary(&b, is_64);
+    put32(&b, sec(&b, 2, SEC_VSIZE), 0x4000);
+    assert_false(pe_open(&image, build_bytes(&b), PE_FORM_FILE, &error));
+    assert_int_equal(error.where, sec(&b, 2, SEC_VSIZE));
+    assert_int_equal(error.got, 0x7000);
+    assert_int_equal(error.want, 0x6000);
+    build_ordinary(&b, is_64);
+    put32(&b, sec(&b, 1, SEC_RVA), 0x4000);
+    assert_false(pe_open(&image, build_bytes(&b), PE_FORM_FILE, &error));
+    assert_int_equal(error.where, sec(&b, 1, SEC_RVA));
+    assert_int_equal(error.got, 0x4000);
+    assert_int_equal(error.want, 0x2000);
+}
+BOTH(errors_have_a_place)
 
 /* e_lfanew 4: the DOS header and the NT headers share their bytes, so that SectionAlignment stands where e_lfanew
  * stands. The smallest files that Windows runs are built like this. */
@@ -604,6 +651,7 @@ int main(void)
         cmocka_unit_test(rule_27_flat_images),
         cmocka_unit_test(rule_28_flat_images_are_x86),
         cmocka_unit_test(rule_29_mapped_form),
+        BOTH_TESTS(errors_have_a_place),
         cmocka_unit_test(opens_with_lfanew_4),
         BOTH_TESTS(every_prefix),
         BOTH_TESTS(every_byte_of_the_headers),

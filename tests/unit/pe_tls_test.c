@@ -62,7 +62,9 @@ BOTH(whole)
 
 static void alignments(void **state)
 {
-    static const struct { uint32_t bits, bytes; } rows[] = {{0, 16}, {1, 1}, {2, 2}, {3, 4}, {4, 8}, {5, 16}, {7, 64}, {14, 8192}, {15, 16}};
+    static const struct { uint32_t bits, bytes; } rows[] = {
+        {0, 16}, {1, 1}, {2, 2}, {3, 4}, {4, 8}, {5, 16}, {7, 64}, {14, 8192}, {15, 16},
+    };
     struct pe_tls tls;
     (void)state;
     build_tls(true);
@@ -148,6 +150,7 @@ static void broken(bool is_64)
     assert_true(read_tls(&tls));
     assert_false(pe_tls_callback(&image, &tls, image.image_base, 0, &callback, &error));
     assert_int_equal(error.rule, 74);
+    assert_true(error.where == base_of() + 0x2200 && error.got == 0x1000 && error.ladder == PE_LADDER_VA);
 }
 BOTH(broken)
 
