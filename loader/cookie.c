@@ -37,7 +37,8 @@ bool ld_cookie(struct loader *loader, struct ld_module *module, struct ld_error 
     uint32_t width = module->image.is_64 ? 8 : 4;
 
     /* A load configuration that cannot be read keeps nobody from loading; its image keeps its cookie. */
-    if (!loader->random || !pe_load_config_read(&module->image, pe_va_at(module->base), &config, &pe) || !config.cookie.value)
+    if (!loader->random || !pe_load_config_read(&module->image, pe_va_at(module->base), &config, &pe) ||
+        !config.cookie.value)
         return true;
     uint8_t *at = loader->host->vm_at(loader->host, module->base + config.cookie.value, width);
     memcpy(&old, at, width);

@@ -25,7 +25,8 @@ enum host_result {
 /* The bits of `rights`: numbers of enum pe_rights, for hosts, which do not know pe/. */
 enum host_rights { HOST_READ = 1, HOST_WRITE = 2, HOST_EXECUTE = 4 };
 
-/* An open file and its whole contents, readable (bytes is never NULL while it is open). The bytes are the file's own pages where the host can map. */
+/* An open file and its whole contents, readable; `bytes` is never NULL while it is open. The bytes are the file's own
+ * pages where the host can map. */
 struct host_file {
     intptr_t handle;         /* the host's own */
     const uint8_t *bytes;    /* size bytes, valid until file_close */

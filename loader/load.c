@@ -32,6 +32,11 @@ static struct ld_module *map_graph(struct loader *loader, struct ld_module *modu
 
 /* ---- Pass 1: mapping ---- */
 
+static bool same_headers(const struct pe_image *a, const struct pe_image *b)
+{
+    return a->timestamp == b->timestamp && a->checksum == b->checksum && a->size_of_image == b->size_of_image;
+}
+
 /* A new record over an open file, or the module that the file has become already under another spelling. */
 static struct ld_module *open_file(struct loader *loader, const char *path, struct ld_error *error)
 {
@@ -47,8 +52,7 @@ static struct ld_module *open_file(struct loader *loader, const char *path, stru
     }
     /* A file's number is used again once the file is gone, so the headers must agree as well. */
     struct ld_module *same = ld_module_by_file(loader, &module->file);
-    if (same && (same->source.timestamp != module->source.timestamp || same->source.checksum != module->source.checksum ||
-                 same->source.size_of_image != module->source.size_of_image))
+    if (same && !same_headers(&same->source, &module->source))
         same = NULL;
     if (same) {
         LD_TRACE(loader->trace, LD_FIND, .verb = "already", .module = same->name, .name = path, .address = same->base,
@@ -60,8 +64,8 @@ static struct ld_module *open_file(struct loader *loader, const char *path, stru
 
 /* A file for another machine does not end the search: folders of both kinds may stand in the path.
  * Never inlined: the room for a path must not lie on the stack once per level of the graph. */
-static __attribute__((noinline)) struct ld_module *open_name(struct loader *loader, const char *name, const struct ld_module *importer,
-                                   struct ld_error *error)
+static __attribute__((noinline)) struct ld_module *open_name(struct loader *loader, const char *name,
+                                                             const struct ld_module *importer, struct ld_error *error)
 {
     char path[LD_PATH_ROOM];
     struct ld_module *module;

@@ -7,6 +7,7 @@
  *   trace_text.c  --trace: one line an event
  *   story.c       -v: the same events, told to a person
  *   report.c      an exception that nobody handled
+ *   symbols.c     names of functions from a file's COFF symbol table
  *   source.c      a file opened for reading only, as `info` and `map` want it
  *   info*.c       `info`
  *   map*.c        `map`

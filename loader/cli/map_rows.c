@@ -1,19 +1,9 @@
 /* Which part of the file comes to lie where in the image, and which parts do not. */
 #include "loader/cli/map.h"
+#include "loader/cli/symbols.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* The COFF symbol table and, behind it, the strings for names longer than eight characters; images may keep both. */
-static bool symbols_find(const struct pe_image *image, uint64_t *offset, uint64_t *strings)
-{
-    struct pe_file_header header;
-    if (!pe_span_read(image->bytes, image->nt_headers.value + 4, &header, sizeof header) || !header.pointer_to_symbol_table)
-        return false;
-    *offset = header.pointer_to_symbol_table;
-    *strings = *offset + (uint64_t)header.number_of_symbols * 18;
-    return *strings <= image->bytes.size;
-}
 
 void map_section_name(const struct pe_image *image, const char *name, char *out, size_t room)
 {
@@ -22,7 +12,7 @@ void map_section_name(const struct pe_image *image, const char *name, char *out,
     uint32_t length;
     char *end;
     snprintf(out, room, "%s", name);
-    if (name[0] != '/' || !symbols_find(image, &symbols, &strings))
+    if (name[0] != '/' || !cli_symbols_place(image, &symbols, &strings))
         return;
     unsigned long at = strtoul(name + 1, &end, 10);
     if (end != name + 1 && !*end && pe_span_string(image->bytes, strings + at, 256, &text, &length) && length)
@@ -66,7 +56,7 @@ static const char *outside_name(const struct pe_image *image, uint64_t begin, ui
     struct pe_directory certificates = image->directory[PE_DIRECTORY_SECURITY];
     if (image->directory_count > PE_DIRECTORY_SECURITY && certificates.size && certificates.rva.value >= begin && certificates.rva.value < end)
         return "signature";
-    if (symbols_find(image, &symbols, &strings) && symbols >= begin && symbols < end)
+    if (cli_symbols_place(image, &symbols, &strings) && symbols >= begin && symbols < end)
         return "symbols";
     return end == image->bytes.size ? "overlay" : "slack";
 }

@@ -1,7 +1,123 @@
+/* What a person sees when a guest ends by an exception that nobody handled: what, where, registers, and who called whom. */
 #include "loader/cli/cli.h"
+#include "loader/cli/output.h"
+#include "loader/cli/symbols.h"
 #include "loader/native/native.h"
+#include "loader/nt/arch.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A function's name out of the module's file; what is exported only is farther off as a rule. */
+static bool symbol_of(const struct native_frame *frame, struct cli_symbol *symbol)
+{
+    struct pe_image image;
+    struct pe_error ignored = {0};
+    struct stat facts;
+    int fd = frame->module->path ? open(frame->module->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+    bool found = false;
+    if (fd < 0)
+        return false;
+    if (!fstat(fd, &facts) && S_ISREG(facts.st_mode) && facts.st_size) {
+        void *bytes = mmap(NULL, (size_t)facts.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (bytes != MAP_FAILED) {
+            found = pe_open(&image, (struct pe_span){bytes, (uint64_t)facts.st_size}, PE_FORM_FILE, &ignored) &&
+                    cli_symbol_find(&image, pe_rva_at(frame->rva), symbol);
+            munmap(bytes, (size_t)facts.st_size);
+        }
+    }
+    close(fd);
+    return found;
+}
+
+/* "crash.exe+0x1570 (.text) store_status+0x10" */
+static void place_tell(const struct native_frame *frame)
+{
+    struct cli_symbol symbol;
+    if (!frame->module) {
+        fputs("in no module", stderr);
+        return;
+    }
+    fprintf(stderr, "%s+0x%" PRIx32, frame->module->name, frame->rva);
+    if (frame->section[0])
+        fputs(" (", stderr), output_foreign(stderr, frame->section, strlen(frame->section), 0), fputs(")", stderr);
+    if (symbol_of(frame, &symbol))
+        putc(' ', stderr), output_foreign(stderr, symbol.name, strlen(symbol.name), 0), fprintf(stderr, "+0x%" PRIx32, symbol.offset);
+    else if (frame->symbol)
+        putc(' ', stderr), output_foreign(stderr, frame->symbol, strlen(frame->symbol), 0), fprintf(stderr, "+0x%" PRIx32, frame->symbol_offset);
+}
+
+static void address_tell(uint64_t address)
+{
+    struct native_frame frame = {.ip = address};
+    native_locate(address, &frame);
+    fprintf(stderr, "0x%016" PRIx64, address);
+    if (frame.module)
+        fputs("  ", stderr), place_tell(&frame);
+}
+
+/* EXCEPTION_RECORD's parameters where Windows documents them. */
+static void details_tell(const struct nt_exception *record)
+{
+    static const char *const kinds[] = {"reading", "writing"};
+    bool is_access = record->code == STATUS_ACCESS_VIOLATION || record->code == STATUS_IN_PAGE_ERROR;
+    if (is_access && record->count >= 2) {
+        uintptr_t kind = record->information[0];
+        fprintf(stderr, "  %-9s ", kind < 2 ? kinds[kind] : kind == 8 ? "executing" : "accessing");
+        if (record->information[1] == UINTPTR_MAX)
+            fputs("an address that no pointer can have\n", stderr); /* x64: not canonical; the processor does not tell which */
+        else
+            address_tell(record->information[1]), putc('\n', stderr);
+    } else
+        for (ULONG i = 0; i < record->count && i < 15; i++)
+            fprintf(stderr, "  parameter 0x%" PRIxPTR "\n", record->information[i]);
+}
+
+static void registers_tell(const struct nt_context *c)
+{
+#ifdef __x86_64__
+    const struct { const char *name; uint64_t value; } rows[] = {
+        {"rax", c->rax}, {"rbx", c->rbx}, {"rcx", c->rcx}, {"rdx", c->rdx}, {"rsi", c->rsi}, {"rdi", c->rdi}, {"rbp", c->rbp},
+        {"rsp", c->rsp}, {"r8", c->r8}, {"r9", c->r9}, {"r10", c->r10}, {"r11", c->r11}, {"r12", c->r12}, {"r13", c->r13},
+        {"r14", c->r14}, {"r15", c->r15}, {"rip", c->rip}, {"flags", c->eflags},
+    };
+    enum { PER_LINE = 3 };
+#else
+    const struct { const char *name; uint64_t value; } rows[] = {
+        {"eax", c->eax}, {"ebx", c->ebx}, {"ecx", c->ecx}, {"edx", c->edx}, {"esi", c->esi}, {"edi", c->edi}, {"ebp", c->ebp},
+        {"esp", c->esp}, {"eip", c->eip}, {"flags", c->eflags},
+    };
+    enum { PER_LINE = 4 };
+#endif
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        fprintf(stderr, "%s%-5s 0x%0*" PRIx64 "%s", i % PER_LINE ? "  " : "  ", rows[i].name, (int)sizeof(void *) * 2, rows[i].value,
+                i % PER_LINE == PER_LINE - 1 || i + 1 == sizeof rows / sizeof *rows ? "\n" : "");
+}
+
 void cli_report_unhandled(const struct nt_exception *record, const struct nt_context *context)
 {
-    (void)context;
-    cli_say("unhandled exception 0x%08X at %p", record->code, record->address);
+    const char *name = nt_status_name(record->code);
+    struct native_walk walk;
+    struct native_frame frame;
+    unsigned depth = 0;
+    cli_say("%s: unhandled exception 0x%08" PRIX32 "%s%s", native.main ? native.main->name : "the guest", record->code,
+            name ? " " : "", name ? name : "");
+    fputs("  at        ", stderr);
+    address_tell((uintptr_t)record->address);
+    putc('\n', stderr);
+    details_tell(record);
+    fputs("registers\n", stderr);
+    registers_tell(context);
+    fputs("stack, innermost first\n", stderr);
+    native_walk_begin(&walk, context);
+    while (native_walk_next(&walk, &frame)) {
+        fprintf(stderr, "  #%-2u 0x%0*" PRIx64 "  ", depth++, (int)sizeof(void *) * 2, frame.ip);
+        place_tell(&frame);
+        putc('\n', stderr);
+    }
+    fflush(stderr);
 }

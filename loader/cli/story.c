@@ -50,11 +50,14 @@ void cli_story_open(FILE *stream, const char *program)
 
 /* ---- keeping ------------------------------------------------------------------------------------ */
 
-static struct module *module_of(const char *name)
+/* A module begins with its opening; searches that find another spelling or nothing at all are not told here. */
+static struct module *module_of(const char *name, bool opening)
 {
     for (unsigned i = 0; i < story.count; i++)
         if (!strcasecmp(story.modules[i].name, name))
             return &story.modules[i];
+    if (!opening)
+        return NULL;
     if (story.count == story.room) {
         unsigned room = story.room ? story.room * 2 : 16;
         struct module *more = realloc(story.modules, room * sizeof *more);
@@ -294,7 +297,7 @@ static void order_keep(const struct ld_event *event)
 
 void cli_story_event(const struct ld_event *event)
 {
-    struct module *module = event->module && !story.told ? module_of(event->module) : NULL;
+    struct module *module = event->module && !story.told ? module_of(event->module, event->phase == LD_OPEN) : NULL;
     if (event->phase == LD_START && !strcmp(event->verb, "thread")) {
         snprintf(story.start, sizeof story.start, "the first thread of process %" PRIu64 " comes to 0x%016" PRIx64 " (%s+0x%" PRIx64 ")",
                  event->count, event->address, event->module, event->address - event->from);

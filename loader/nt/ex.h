@@ -16,6 +16,10 @@ extern struct nt_image_facts nt_main_image;
 /* "S-1-5-21-..." of whoever the guest runs as: the name of HKEY_CURRENT_USER under \Registry\User. */
 extern const char nt_ex_user_sid_text[];
 
+/* What processes of a session share of this area (the atoms), in the arena; 0: nothing yet. A child takes over its
+ * parent's. */
+extern uint32_t nt_ex_root;
+
 /* LCIDs and UI languages from the environment (LC_ALL, LC_CTYPE, LC_MESSAGES, LANG). */
 uint32_t nt_ex_system_lcid(void);
 uint32_t nt_ex_user_lcid(void);

@@ -53,15 +53,6 @@ static NTSTATUS reserve(uintptr_t *base, uintptr_t *size, ULONG type, ULONG prot
     return STATUS_SUCCESS;
 }
 
-static NTSTATUS commit_view(struct mm_area *area, uintptr_t at, uintptr_t end, ULONG protect)
-{
-    if (area->type != MEM_MAPPED || !area->backing || area->backing->is_file)
-        return STATUS_ALREADY_COMMITTED;
-    if (!mm_view_allows(area->section_protect, protect))
-        return STATUS_SECTION_PROTECTION;
-    return mm_view_commit(area, at, end, protect);
-}
-
 /* MEM_COMMIT and MEM_RESET inside what is reserved. */
 static NTSTATUS commit(uintptr_t *base, uintptr_t *size, ULONG type, ULONG protect)
 {
@@ -76,8 +67,10 @@ static NTSTATUS commit(uintptr_t *base, uintptr_t *size, ULONG type, ULONG prote
             status = STATUS_CONFLICTING_ADDRESSES;
     } else if (area->type == MEM_PRIVATE) {
         status = mm_area_set(area, at, end, MM_COMMITTED | protect);
+    } else if (area->type != MEM_MAPPED || !area->backing || area->backing->is_file) {
+        status = STATUS_ALREADY_COMMITTED; /* only the page file's sections can be committed */
     } else {
-        status = commit_view(area, at, end, protect);
+        status = mm_view_commit(area, at, end, protect);
     }
     if (status)
         return status;
@@ -151,7 +144,7 @@ static NTSTATUS allocate(HANDLE process, void **guest_base, SIZE_T *guest_size, 
         return status;
     if (!NT_GET(base, guest_base) || !NT_GET(size, guest_size))
         return STATUS_ACCESS_VIOLATION;
-    if (base && (wish->low || wish->alignment))
+    if (base && wish->required)
         return STATUS_INVALID_PARAMETER;
     status = mm_process(process, PROCESS_VM_OPERATION);
     if (status)
@@ -167,7 +160,7 @@ NTSTATUS NtAllocateVirtualMemory(HANDLE process, void **base, ULONG_PTR zero_bit
     if (!mm_zero_bits(zero_bits, &wish.high))
         return STATUS_INVALID_PARAMETER_3;
     if (type & (MEM_RESERVE_PLACEHOLDER | MEM_REPLACE_PLACEHOLDER))
-        return STATUS_INVALID_PARAMETER_5; /* the Ex form's only */
+        return STATUS_INVALID_PARAMETER; /* the Ex form's only */
     return allocate(process, base, size, type, protect, &wish);
 }
 
@@ -175,7 +168,13 @@ NTSTATUS NtAllocateVirtualMemoryEx(HANDLE process, void **base, SIZE_T *size, UL
 {
     struct mm_wish wish;
     NTSTATUS status = mm_wish_capture(parameters, count, &wish);
-    return status ? status : allocate(process, base, size, type, protect, &wish);
+    if (status)
+        return status;
+    /* A placeholder is reserved without access, and replaced by a whole reservation. */
+    if ((type & MEM_RESERVE_PLACEHOLDER && (!(type & MEM_RESERVE) || type & MEM_COMMIT || protect != PAGE_NOACCESS)) ||
+        (type & MEM_REPLACE_PLACEHOLDER && !(type & MEM_RESERVE)))
+        return STATUS_INVALID_PARAMETER;
+    return allocate(process, base, size, type, protect, &wish);
 }
 
 /* ---- freeing --------------------------------------------------------------------------------------- */
@@ -211,8 +210,9 @@ static NTSTATUS free_locked(uintptr_t *base, uintptr_t *size, ULONG type)
         status = mm_placeholder_free(area, at, end, type);
     else
         status = type & MEM_RELEASE ? mm_area_release_part(area, at, end) : decommit(area, at, end);
+    /* Since Windows 10 1803 a decommit of all tells no size. */
     *base = at;
-    *size = end - at;
+    *size = type & MEM_RELEASE || *size ? end - at : 0;
     return status;
 }
 
@@ -223,7 +223,7 @@ NTSTATUS mm_free(uintptr_t *base, uintptr_t *size, ULONG type)
         return STATUS_INVALID_PARAMETER_4;
     if (*base >= nt_process.user_high)
         return STATUS_INVALID_PARAMETER_2;
-    if (*size > nt_process.user_high - *base)
+    if (*size > nt_process.user_high - *base || (placeholder && !*size))
         return STATUS_INVALID_PARAMETER_3;
     mm_lock();
     NTSTATUS status = free_locked(base, size, type);

@@ -15,16 +15,17 @@ NTSTATUS mm_placeholder_fill(uintptr_t *base, uintptr_t *size, ULONG type, ULONG
 {
     uintptr_t length = mm_page_up(*size);
     struct mm_area *area = mm_placeholder_find(*base, length);
-    if (!(type & MEM_RESERVE))
-        return STATUS_INVALID_PARAMETER_5;
     if (!area)
         return STATUS_CONFLICTING_ADDRESSES;
+    area->flags |= type & MEM_WRITE_WATCH ? MM_WRITE_WATCH : 0;
     if (type & MEM_COMMIT) {
         NTSTATUS status = mm_area_set(area, area->base, mm_end(area), MM_COMMITTED | protect);
-        if (status)
+        if (status) {
+            area->flags &= ~(uint32_t)MM_WRITE_WATCH;
             return status;
+        }
     }
-    area->flags = (area->flags & ~(uint32_t)MM_PLACEHOLDER) | MM_FROM_PLACEHOLDER | (type & MEM_WRITE_WATCH ? MM_WRITE_WATCH : 0);
+    area->flags = (area->flags & ~(uint32_t)MM_PLACEHOLDER) | MM_FROM_PLACEHOLDER;
     area->protect = protect;
     *size = length;
     return STATUS_SUCCESS;

@@ -102,6 +102,7 @@ struct mm_wish {
     uintptr_t low, high;            /* inside [low, high); high 0: end of user space */
     uintptr_t alignment;            /* 0: a granule */
     bool top_down;
+    bool required;                  /* low, high or alignment come from the caller's address requirements */
 };
 /* The first (or last) free place of `size` bytes in the books; 0: none. */
 uintptr_t mm_tree_place(uintptr_t size, const struct mm_wish *wish);
@@ -194,7 +195,7 @@ void mm_backing_view_remove(struct mm_area *area);
 
 /* VirtualAlloc(MEM_COMMIT) inside a view of a page-file section. Lock held. */
 NTSTATUS mm_view_commit(struct mm_area *area, uintptr_t at, uintptr_t end, uint32_t protect);
-/* A view's pages change rights: those that copy on write become private ones. Lock held. */
+/* A view's committed pages change rights: those that copy on write become private ones. Lock held. */
 NTSTATUS mm_view_protect(struct mm_area *area, uintptr_t at, uintptr_t end, uint32_t protect);
 /* The section has grown to backing->size: views that reserved room for that show it. Lock held. */
 void mm_view_extend(struct mm_backing *backing);
@@ -220,7 +221,7 @@ bool mm_zero_bits(ULONG_PTR zero_bits, uintptr_t *limit);
 NTSTATUS mm_allocate(uintptr_t *base, uintptr_t *size, ULONG type, ULONG protect, const struct mm_wish *wish);
 NTSTATUS mm_free(uintptr_t *base, uintptr_t *size, ULONG type);
 NTSTATUS mm_protect(uintptr_t *base, uintptr_t *size, ULONG protect, ULONG *old);
-/* NtAllocateVirtualMemoryEx' and NtMapViewOfSectionEx' parameters. Guest pointer. */
+/* The parameters of NtAllocateVirtualMemoryEx and NtMapViewOfSectionEx. Guest pointer. */
 NTSTATUS mm_wish_capture(const void *parameters, ULONG count, struct mm_wish *wish);
 
 /* ---- services in other files --------------------------------------------------------------------- */

@@ -31,6 +31,9 @@ static NTSTATUS protect_locked(uintptr_t at, uintptr_t end, ULONG protect, ULONG
         return STATUS_CONFLICTING_ADDRESSES;
     if (!mm_protect_valid(protect, area->type != MEM_PRIVATE))
         return STATUS_INVALID_PAGE_PROTECTION;
+    /* A view never gets more than it was mapped with, whatever its section would allow. */
+    if (area->type == MEM_MAPPED && !mm_view_allows(area->protect, protect))
+        return STATUS_SECTION_PROTECTION;
     if (!mm_area_committed(area, at, end))
         return STATUS_NOT_COMMITTED;
     *old = mm_area_state(area, at) & MM_SHOWN & ~(ULONG)MM_COMMITTED;

@@ -27,7 +27,7 @@ NT_AT(struct basic, size, 12, 24);
 struct region {
     void *allocation_base;
     ULONG allocation_protect;
-    ULONG kind;                     /* 1 private, 2 data file, 4 image, 8 page file */
+    ULONG kind;                     /* 2 data file, 4 image; no bit for private memory and the page file's sections */
     SIZE_T size, commit_size;
     ULONG_PTR partition, node;
 };
@@ -164,7 +164,7 @@ static NTSTATUS query_region(uintptr_t address, void *buffer, SIZE_T length, SIZ
         status = STATUS_SUCCESS;
         region.allocation_base = (void *)area->base;
         region.allocation_protect = area->protect;
-        region.kind = area->type == MEM_IMAGE ? 4 : area->type != MEM_MAPPED ? 1 : area->backing && area->backing->is_file ? 2 : 8;
+        region.kind = area->type == MEM_IMAGE ? 4 : area->backing && area->backing->is_file ? 2 : 0;
         region.size = area->size;
         region.commit_size = area->type == MEM_PRIVATE ? committed_size(area) : 0;
     }

@@ -15,9 +15,10 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
-enum { FILE_READ_DATA = 1, FILE_WRITE_DATA = 2, FILE_EXECUTE = 0x20 };
+enum { FILE_READ_DATA = 1, FILE_WRITE_DATA = 2, FILE_EXECUTE = 0x20, LARGE_PAGE = 2 << 20 };
 _Static_assert(offsetof(struct nt_section_object, id) == 32 && offsetof(struct nt_section_object, entry_point) == 88 &&
                sizeof(struct nt_section_object) == 152, "the same in 32- and 64-bit processes");
 
@@ -185,10 +186,10 @@ static NTSTATUS making_check(const struct making *making, HANDLE file)
     if (attributes & ~(ULONG)(SEC_COMMIT | SEC_RESERVE | SEC_IMAGE | SEC_NOCACHE | SEC_LARGE_PAGES | 0x40000000u /* WRITECOMBINE */ |
                               0x600000u /* BASED, NO_CHANGE */) || !kind || kind & (kind - 1))
         return STATUS_INVALID_PARAMETER_6;
-    if (attributes & SEC_LARGE_PAGES && kind != SEC_COMMIT)
+    if (attributes & SEC_LARGE_PAGES && (kind != SEC_COMMIT || file))
         return STATUS_INVALID_PARAMETER_6;
     if (attributes & SEC_LARGE_PAGES)
-        return STATUS_PRIVILEGE_NOT_HELD;
+        return making->shape.size % LARGE_PAGE ? STATUS_INVALID_PARAMETER_4 : STATUS_PRIVILEGE_NOT_HELD;
     if (!mm_protect_valid(protect, true) || protect & (PAGE_GUARD | PAGE_NOCACHE | PAGE_NOACCESS))
         return STATUS_INVALID_PAGE_PROTECTION;
     if (!file && kind == SEC_IMAGE)
@@ -198,11 +199,27 @@ static NTSTATUS making_check(const struct making *making, HANDLE file)
     return STATUS_SUCCESS;
 }
 
+/* What is committed must have room in memory and a page file that may grow to three times that; what is reserved needs
+ * tables of NT's, which end at 8 TiB. */
+static NTSTATUS page_file_limit(const struct nt_section_object *shape)
+{
+    struct sysinfo machine;
+    if (shape->size >= (uint64_t)1 << 47)
+        return STATUS_SECTION_TOO_BIG;
+    if (shape->size >= (uint64_t)1 << 43)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    if (shape->attributes & SEC_RESERVE || shape->size < (uint64_t)1 << 30 || sysinfo(&machine))
+        return STATUS_SUCCESS;
+    uint64_t limit = (uint64_t)(machine.totalram + machine.totalswap) * machine.mem_unit * 4;
+    return shape->size > limit ? STATUS_COMMITMENT_LIMIT : STATUS_SUCCESS;
+}
+
 static NTSTATUS make_page_file(struct making *making)
 {
     struct nt_section_object *shape = &making->shape;
-    if (shape->size > (uint64_t)1 << 46)
-        return STATUS_SECTION_TOO_BIG;
+    NTSTATUS status = page_file_limit(shape);
+    if (status)
+        return status;
     shape->size = (shape->size + MM_PAGE - 1) & ~(uint64_t)(MM_PAGE - 1);
     making->fd = memfd_create("section", MFD_CLOEXEC);
     if (making->fd < 0)
@@ -241,7 +258,8 @@ static NTSTATUS make_image(struct making *making, const struct stat *about)
     if (!NT_SUCCESS(status))
         return status;
     facts_keep(&making->shape, &facts);
-    making->shape.size = (uint64_t)about->st_size;
+    if (!making->shape.size)
+        making->shape.size = (uint64_t)about->st_size;
     close(making->fd); /* images are mapped by their path */
     making->fd = -1;
     return STATUS_SUCCESS;
@@ -297,7 +315,7 @@ static NTSTATUS make_file(struct making *making, HANDLE file)
         path_keep(making, object);
         shape->device = about.st_dev;
         shape->serial = about.st_ino;
-        shape->attributes |= SEC_FILE;
+        shape->attributes = SEC_FILE | (shape->attributes & ~(uint32_t)(SEC_COMMIT | SEC_RESERVE)); /* the page file's only */
         status = image ? make_image(making, &about) : make_data(making, &about);
     }
     nt_object_release(object);

@@ -35,7 +35,7 @@ NTSTATUS mm_process(HANDLE process, ACCESS_MASK access)
 struct extended { ULONGLONG type; union { ULONGLONG number; void *pointer; }; };
 struct requirements { uintptr_t lowest, highest; SIZE_T alignment; };
 _Static_assert(sizeof(struct extended) == 16, "MEM_EXTENDED_PARAMETER");
-enum { PARAMETER_REQUIREMENTS = 1, PARAMETER_LAST = 6, PARAMETER_LIMIT = 16 };
+enum { PARAMETER_REQUIREMENTS = 1, PARAMETER_ATTRIBUTES = 5, PARAMETER_LAST = 6, ATTRIBUTE_EC_CODE = 0x40 };
 
 static NTSTATUS requirements_capture(const void *guest, struct mm_wish *wish)
 {
@@ -46,32 +46,34 @@ static NTSTATUS requirements_capture(const void *guest, struct mm_wish *wish)
         return STATUS_INVALID_PARAMETER;
     if (want.lowest % MM_GRANULE || want.lowest >= nt_process.user_high)
         return STATUS_INVALID_PARAMETER;
-    if (want.highest && ((want.highest + 1) % MM_GRANULE || want.highest <= want.lowest || want.highest >= nt_process.user_high))
+    if (want.highest && ((want.highest + 1) % MM_PAGE || want.highest <= want.lowest || want.highest >= nt_process.user_high))
         return STATUS_INVALID_PARAMETER;
     wish->low = want.lowest;
     wish->high = want.highest ? want.highest + 1 : 0;
     wish->alignment = want.alignment;
+    wish->required = want.lowest || want.highest || want.alignment;
     return STATUS_SUCCESS;
 }
 
+/* Each kind at most once. NUMA node, partition, machine and attributes make no difference here. */
 NTSTATUS mm_wish_capture(const void *parameters, ULONG count, struct mm_wish *wish)
 {
     const struct extended *guest = parameters;
-    bool seen = false;
+    unsigned seen = 0;
     memset(wish, 0, sizeof *wish);
-    if (!!count != !!parameters || count > PARAMETER_LIMIT)
+    if (!!count != !!parameters)
         return STATUS_INVALID_PARAMETER;
     for (ULONG i = 0; i < count; i++) {
         struct extended one;
         if (!NT_GET(one, guest + i))
             return STATUS_ACCESS_VIOLATION;
         unsigned type = one.type & 0xff;
-        if (!type || type > PARAMETER_LAST || (type == PARAMETER_REQUIREMENTS && seen))
+        if (!type || type > PARAMETER_LAST || seen & 1u << type)
             return STATUS_INVALID_PARAMETER;
-        if (type != PARAMETER_REQUIREMENTS) /* NUMA node, partition, ...: nothing that differs here */
-            continue;
-        seen = true;
-        NTSTATUS status = requirements_capture(one.pointer, wish);
+        seen |= 1u << type;
+        if (type == PARAMETER_ATTRIBUTES && one.number & ATTRIBUTE_EC_CODE)
+            return STATUS_INVALID_PARAMETER;
+        NTSTATUS status = type == PARAMETER_REQUIREMENTS ? requirements_capture(one.pointer, wish) : STATUS_SUCCESS;
         if (status)
             return status;
     }
@@ -129,8 +131,10 @@ NTSTATUS NtSetInformationVirtualMemory(HANDLE process, ULONG information_class, 
     struct range range;
     if (information_class != VIRTUAL_PREFETCH)
         return STATUS_INVALID_PARAMETER_2;
-    if (!data || size != sizeof flags)
+    if (!data)
         return STATUS_INVALID_PARAMETER_5;
+    if (size != sizeof flags)
+        return STATUS_INVALID_PARAMETER_6;
     if (!count || count > RANGE_LIMIT)
         return STATUS_INVALID_PARAMETER_3;
     if (!NT_GET(flags, data))

@@ -12,7 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { COPYING = PAGE_WRITECOPY | PAGE_EXECUTE_WRITECOPY, VIEW_SHARE = 1, VIEW_UNMAP = 2 };
+/* AT_ROUND_TO_PAGE (a base on any page) is the 32-bit system's only. */
+enum { COPYING = PAGE_WRITECOPY | PAGE_EXECUTE_WRITECOPY, VIEW_SHARE = 1, VIEW_UNMAP = 2, AT_ROUND_TO_PAGE = NT_WIDTH(0x40000000, 0) };
 
 /* What a section's protection lets its views have, by the number of its lowest bit. */
 bool mm_view_allows(uint32_t section_protect, uint32_t protect)
@@ -142,11 +143,10 @@ static NTSTATUS view_measure(struct view *view, SIZE_T commit, uintptr_t size)
         return STATUS_INVALID_VIEW_SIZE;
     if (!size && rest > nt_process.user_high - nt_process.user_low)
         return STATUS_NO_MEMORY;
-    view->size = mm_page_up(size ? size : (uintptr_t)rest);
+    size = size ? size : (uintptr_t)rest;
+    view->size = mm_page_up(size);
     view->backed = rest < view->size ? mm_page_up((uintptr_t)rest) : view->size;
-    if (commit > view->size && !extends)
-        return STATUS_INVALID_PARAMETER_5;
-    return STATUS_SUCCESS;
+    return commit > size && !extends ? STATUS_INVALID_PARAMETER_5 : STATUS_SUCCESS;
 }
 
 static NTSTATUS map_data(struct view *view, int handle_fd, uintptr_t *base, SIZE_T commit, uintptr_t *size)
@@ -188,7 +188,6 @@ static NTSTATUS map_image(const struct nt_section_object *section, uintptr_t *ba
 /* Before anything is looked up. */
 static NTSTATUS arguments_check(const struct view *view, uintptr_t base, uintptr_t size, const LARGE_INTEGER *offset, ULONG inherit)
 {
-    enum { AT_ROUND_TO_PAGE = 0x40000000 };
     if (inherit != VIEW_SHARE && inherit != VIEW_UNMAP)
         return STATUS_INVALID_PARAMETER_8;
     if (view->type & ~(ULONG)(MEM_TOP_DOWN | MEM_LARGE_PAGES | MEM_RESERVE | MEM_DIFFERENT_IMAGE_BASE_OK | AT_ROUND_TO_PAGE |
@@ -198,8 +197,10 @@ static NTSTATUS arguments_check(const struct view *view, uintptr_t base, uintptr
         return STATUS_INVALID_PAGE_PROTECTION;
     if (base >= nt_process.user_high || size > nt_process.user_high - base)
         return STATUS_INVALID_PARAMETER_3;
-    uintptr_t grain = view->type & (AT_ROUND_TO_PAGE | MEM_REPLACE_PLACEHOLDER) ? MM_PAGE : MM_GRANULE;
-    if (base & (grain - 1) || (uint64_t)offset->value & (grain - 1))
+    if (view->wish.required ? base || view->wish.alignment : base && view->wish.high && base >= view->wish.high)
+        return view->wish.required ? STATUS_INVALID_PARAMETER : STATUS_INVALID_PARAMETER_4;
+    uintptr_t grain = view->type & MEM_REPLACE_PLACEHOLDER ? MM_PAGE : MM_GRANULE;
+    if ((base & (grain - 1) && !(view->type & AT_ROUND_TO_PAGE)) || (uint64_t)offset->value & (grain - 1))
         return STATUS_MAPPED_ALIGNMENT;
     return STATUS_SUCCESS;
 }
@@ -223,6 +224,7 @@ static NTSTATUS map(HANDLE handle, HANDLE process, void **guest_base, SIZE_T com
     view->section = (struct nt_section_object *)object;
     view->offset = (uint64_t)offset.value;
     view->wish.top_down |= (view->type & MEM_TOP_DOWN) != 0;
+    base = mm_page_down(base);
     if (view->section->attributes & SEC_IMAGE)
         status = map_image(view->section, &base, &size);
     else
@@ -292,14 +294,6 @@ NTSTATUS mm_view_commit(struct mm_area *area, uintptr_t at, uintptr_t end, uint3
 
 NTSTATUS mm_view_protect(struct mm_area *area, uintptr_t at, uintptr_t end, uint32_t protect)
 {
-    if (area->protect & COPYING) { /* all of it is private already */
-        if (protect & PAGE_READWRITE)
-            protect = (protect & ~(uint32_t)PAGE_READWRITE) | PAGE_WRITECOPY;
-        else if (protect & PAGE_EXECUTE_READWRITE)
-            protect = (protect & ~(uint32_t)PAGE_EXECUTE_READWRITE) | PAGE_EXECUTE_WRITECOPY;
-    }
-    if (!mm_view_allows(area->section_protect, protect))
-        return STATUS_SECTION_PROTECTION;
     if (!(protect & COPYING) || area->protect & COPYING)
         return mm_area_set(area, at, end, MM_COMMITTED | protect);
 

@@ -278,19 +278,48 @@ NTSTATUS ob_name_find(const struct nt_attributes *attributes, enum nt_type type,
 
 /* ---- what Windows has in it ------------------------------------------------------------------------- */
 
-static const struct { const char *path, *target; } space[] = {
-    {"GLOBAL??", NULL}, {"??", "\\GLOBAL??"}, {"DosDevices", "\\??"}, {"Device", NULL}, {"KernelObjects", NULL}, {"KnownDlls", NULL},
-    {"KnownDlls32", NULL}, {"BaseNamedObjects", NULL}, {"BaseNamedObjects\\Global", "\\BaseNamedObjects"},
-    {"BaseNamedObjects\\Local", "\\BaseNamedObjects"}, {"BaseNamedObjects\\Session", "\\Sessions\\BNOLINKS"},
-    {"BaseNamedObjects\\Restricted", NULL}, {"Sessions", NULL}, {"Sessions\\BNOLINKS", NULL},
-    {"Sessions\\BNOLINKS\\0", "\\BaseNamedObjects"}, {"Sessions\\BNOLINKS\\1", "\\Sessions\\1\\BaseNamedObjects"},
-    {"Sessions\\0", NULL}, {"Sessions\\0\\BaseNamedObjects", "\\BaseNamedObjects"}, {"Sessions\\1", NULL},
-    {"Sessions\\1\\DosDevices", NULL}, {"Sessions\\1\\Windows", NULL}, {"Sessions\\1\\BaseNamedObjects", NULL},
-    {"Sessions\\1\\BaseNamedObjects\\Global", "\\BaseNamedObjects"},
-    {"Sessions\\1\\BaseNamedObjects\\Local", "\\Sessions\\1\\BaseNamedObjects"},
-    {"Sessions\\1\\BaseNamedObjects\\Session", "\\Sessions\\BNOLINKS"},
-    {"Sessions\\1\\BaseNamedObjects\\Restricted", NULL},
+enum { DIRECTORY, LINK, EVENT_OFF, EVENT_ON };
+static const struct space { const char *path, *target; int kind; } space[] = {
+    {"GLOBAL??", NULL, DIRECTORY},
+    {"??", "\\GLOBAL??", LINK},
+    {"DosDevices", "\\??", LINK},
+    {"Device", NULL, DIRECTORY},
+    {"KnownDlls", NULL, DIRECTORY},
+    {"KnownDlls32", NULL, DIRECTORY},
+    {"KernelObjects", NULL, DIRECTORY},
+    {"KernelObjects\\LowMemoryCondition", NULL, EVENT_OFF},
+    {"KernelObjects\\HighMemoryCondition", NULL, EVENT_ON},
+    {"Sessions", NULL, DIRECTORY},
+    {"Sessions\\BNOLINKS", NULL, DIRECTORY},
+    {"Sessions\\BNOLINKS\\0", "\\BaseNamedObjects", LINK},
+    {"Sessions\\BNOLINKS\\1", "\\Sessions\\1\\BaseNamedObjects", LINK},
+    {"Sessions\\0", NULL, DIRECTORY},
+    {"Sessions\\0\\BaseNamedObjects", "\\BaseNamedObjects", LINK},
+    {"Sessions\\1", NULL, DIRECTORY},
+    {"Sessions\\1\\DosDevices", NULL, DIRECTORY},
+    {"Sessions\\1\\Windows", NULL, DIRECTORY},
+    {"BaseNamedObjects", NULL, DIRECTORY},
+    {"BaseNamedObjects\\Global", "\\BaseNamedObjects", LINK},
+    {"BaseNamedObjects\\Local", "\\BaseNamedObjects", LINK},
+    {"BaseNamedObjects\\Session", "\\Sessions\\BNOLINKS", LINK},
+    {"BaseNamedObjects\\Restricted", NULL, DIRECTORY},
+    {"Sessions\\1\\BaseNamedObjects", NULL, DIRECTORY},
+    {"Sessions\\1\\BaseNamedObjects\\Global", "\\BaseNamedObjects", LINK},
+    {"Sessions\\1\\BaseNamedObjects\\Local", "\\Sessions\\1\\BaseNamedObjects", LINK},
+    {"Sessions\\1\\BaseNamedObjects\\Session", "\\Sessions\\BNOLINKS", LINK},
+    {"Sessions\\1\\BaseNamedObjects\\Restricted", NULL, DIRECTORY},
 };
+
+enum { SPACE_TEXT_LIMIT = 64 };
+
+static unsigned widen(const char *text, WCHAR *out)
+{
+    unsigned length = 0;
+    for (; text[length]; length++)
+        out[length] = (WCHAR)text[length];
+    assert(length <= SPACE_TEXT_LIMIT);
+    return length;
+}
 
 struct nt_object *ob_symlink_new(const WCHAR *target, uint32_t length)
 {
@@ -303,30 +332,25 @@ struct nt_object *ob_symlink_new(const WCHAR *target, uint32_t length)
     return object;
 }
 
-static bool space_add(const char *path, const char *target)
+static bool space_add(const struct space *entry)
 {
-    WCHAR text[64];
-    unsigned length = 0;
+    WCHAR path[SPACE_TEXT_LIMIT], target[SPACE_TEXT_LIMIT];
     struct ob_place place = {.directory = ob_at(ob_arena->root)};
+    struct nt_object *object;
     const struct ob_symlink *link;
     unsigned rest;
-    for (; path[length]; length++)
-        text[length] = (WCHAR)path[length];
-    if (walk(text, length, false, true, &place, &link, &rest))
+    if (walk(path, widen(entry->path, path), false, true, &place, &link, &rest))
         return false;
-    struct nt_object *object;
-    if (target) {
-        WCHAR wide[64];
-        uint32_t count = 0;
-        for (; target[count]; count++)
-            wide[count] = (WCHAR)target[count];
-        object = ob_symlink_new(wide, count);
-    } else {
+    if (entry->kind == LINK)
+        object = ob_symlink_new(target, widen(entry->target, target));
+    else if (entry->kind == DIRECTORY)
         object = ob_object_new(NT_DIRECTORY, sizeof(struct ob_directory));
-    }
+    else
+        object = ob_object_new(NT_EVENT, sizeof(struct nt_object));
     if (!object)
         return false;
     object->flags = NT_OBJECT_PERMANENT;
+    object->signal = entry->kind == EVENT_ON;
     NTSTATUS status = ob_name_insert(object, place.directory, place.leaf, place.length);
     ob_object_unreference(object);
     return !status;
@@ -341,7 +365,7 @@ NTSTATUS ob_name_space_open(void)
     root->flags = NT_OBJECT_PERMANENT;
     ob_arena->root = ob_ref(root);
     for (size_t i = 0; i < sizeof space / sizeof *space; i++)
-        if (!space_add(space[i].path, space[i].target))
+        if (!space_add(&space[i]))
             return STATUS_INSUFFICIENT_RESOURCES;
     return STATUS_SUCCESS;
 }

@@ -220,9 +220,9 @@ static void tail_calls(void **state)
     }
     /* A jump that stays inside, and an indirect one without the mark of a tail call, are ordinary code: the frame
      * is still there. (A compiler would not put one behind "add rsp".) */
-    static const uint8_t inside[][2] = {{0xeb, 0x02}, {0xff, 0xe0}};
+    static const uint8_t inside[][2] = {{0xeb, 0x10}, {0xeb, 0xfc}, {0xff, 0xe0}};
     static const struct step body[] = {{0x00, SUB_RSP, 0, 0x28}, {0x04, CLOBBER, RAX, 0}, {0x09, LEAVE, 0, 0}};
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < 3; i++) {
         begin();
         put_bytes(CODE_RVA, "\x48\x83\xec\x28\x0f\x29\x74\x24\x10", 9);
         put_bytes(CODE_RVA + 9, inside[i], 2);

@@ -166,6 +166,8 @@ static void nearest(void **state)
     assert_true(pe_export_nearest(&exports, pe_rva_at(0x100f), &export));
     assert_string_equal(export.name, "Alpha");
     assert_int_equal(export.rva.value, 0x1000);
+    assert_true(pe_export_nearest(&exports, pe_rva_at(0x1000), &export));
+    assert_string_equal(export.name, "Alpha");
     assert_true(pe_export_nearest(&exports, pe_rva_at(0x101f), &export));
     assert_string_equal(export.name, "AlphaBetaGamma");
     assert_true(pe_export_nearest(&exports, pe_rva_at(0x5000), &export));

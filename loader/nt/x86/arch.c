@@ -210,7 +210,7 @@ bool nt_arch_push_apc(struct nt_context *context, const struct nt_apc *apc, uint
 /* All registers at once without a word written below the new Esp: only a return from a signal can do that, so the
  * thread sends itself one. Costs about a microsecond, and NtContinue is rare. */
 enum { SIGNAL_RESUME = 12 /* SIGUSR2 */ };
-static __thread const struct nt_context *resume_with;
+static __thread const struct nt_context *volatile resume_with; /* read by the handler: syscall() is a "leaf" for the compiler */
 
 static void on_resume(int number, siginfo_t *info, void *data)
 {
