@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 /* A function's name out of the module's file; what is exported only is farther off as a rule. */
-static bool symbol_of(const struct native_frame *frame, struct cli_symbol *symbol)
+static bool symbol_of(const struct native_frame *frame, uint32_t rva, struct cli_symbol *symbol)
 {
     struct pe_image image;
     struct pe_error ignored = {0};
@@ -26,7 +26,7 @@ static bool symbol_of(const struct native_frame *frame, struct cli_symbol *symbo
         void *bytes = mmap(NULL, (size_t)facts.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
         if (bytes != MAP_FAILED) {
             found = pe_open(&image, (struct pe_span){bytes, (uint64_t)facts.st_size}, PE_FORM_FILE, &ignored) &&
-                    cli_symbol_find(&image, pe_rva_at(frame->rva), symbol);
+                    cli_symbol_find(&image, pe_rva_at(rva), symbol);
             munmap(bytes, (size_t)facts.st_size);
         }
     }
@@ -34,8 +34,9 @@ static bool symbol_of(const struct native_frame *frame, struct cli_symbol *symbo
     return found;
 }
 
-/* "crash.exe+0x1570 (.text) store_status+0x10" */
-static void place_tell(const struct native_frame *frame)
+/* "crash.exe+0x1570 (.text) store_status+0x10". A return address (is_return) belongs to the call in front of it, which
+ * may be the last instruction of its function. */
+static void place_tell(const struct native_frame *frame, bool is_return)
 {
     struct cli_symbol symbol;
     if (!frame->module) {
@@ -45,8 +46,8 @@ static void place_tell(const struct native_frame *frame)
     fprintf(stderr, "%s+0x%" PRIx32, frame->module->name, frame->rva);
     if (frame->section[0])
         fputs(" (", stderr), output_foreign(stderr, frame->section, strlen(frame->section), 0), fputs(")", stderr);
-    if (symbol_of(frame, &symbol))
-        putc(' ', stderr), output_foreign(stderr, symbol.name, strlen(symbol.name), 0), fprintf(stderr, "+0x%" PRIx32, symbol.offset);
+    if (symbol_of(frame, frame->rva - is_return, &symbol))
+        putc(' ', stderr), output_foreign(stderr, symbol.name, strlen(symbol.name), 0), fprintf(stderr, "+0x%" PRIx32, symbol.offset + is_return);
     else if (frame->symbol)
         putc(' ', stderr), output_foreign(stderr, frame->symbol, strlen(frame->symbol), 0), fprintf(stderr, "+0x%" PRIx32, frame->symbol_offset);
 }
@@ -57,7 +58,7 @@ static void address_tell(uint64_t address)
     native_locate(address, &frame);
     fprintf(stderr, "0x%016" PRIx64, address);
     if (frame.module)
-        fputs("  ", stderr), place_tell(&frame);
+        fputs("  ", stderr), place_tell(&frame, false);
 }
 
 /* EXCEPTION_RECORD's parameters where Windows documents them. */
@@ -94,7 +95,7 @@ static void registers_tell(const struct nt_context *c)
     enum { PER_LINE = 4 };
 #endif
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        fprintf(stderr, "%s%-5s 0x%0*" PRIx64 "%s", i % PER_LINE ? "  " : "  ", rows[i].name, (int)sizeof(void *) * 2, rows[i].value,
+        fprintf(stderr, "  %-5s 0x%0*" PRIx64 "%s", rows[i].name, (int)sizeof(void *) * 2, rows[i].value,
                 i % PER_LINE == PER_LINE - 1 || i + 1 == sizeof rows / sizeof *rows ? "\n" : "");
 }
 
@@ -115,8 +116,8 @@ void cli_report_unhandled(const struct nt_exception *record, const struct nt_con
     fputs("stack, innermost first\n", stderr);
     native_walk_begin(&walk, context);
     while (native_walk_next(&walk, &frame)) {
-        fprintf(stderr, "  #%-2u 0x%0*" PRIx64 "  ", depth++, (int)sizeof(void *) * 2, frame.ip);
-        place_tell(&frame);
+        fprintf(stderr, "  #%-2u 0x%0*" PRIx64 "  ", depth, (int)sizeof(void *) * 2, frame.ip);
+        place_tell(&frame, depth++ > 0);
         putc('\n', stderr);
     }
     fflush(stderr);

@@ -14,11 +14,13 @@
 #include "loader/host/linux.h"
 #include "loader/nt/arch.h"
 #include "loader/nt/ex.h"
+#include "loader/nt/ke.h"
 #include "loader/nt/mm.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 
 struct native native;
@@ -91,6 +93,8 @@ static bool kernel_open(struct ld_error *error)
     native.loader.user_limit = USER_HIGH;
     native.loader.missing = options->missing;
     native.loader.lane = &native;
+    if (getrandom(&native.loader.random, sizeof native.loader.random, 0) < 0)
+        native.loader.random = nt_time_now(); /* an early kernel without entropy: better than the file's cookies */
     return search_open(error);
 }
 

@@ -12,13 +12,6 @@ uint64_t ex_time_of(int64_t seconds, int64_t nanoseconds)
     return (uint64_t)((seconds + EPOCH_SECONDS) * EX_TICKS_PER_SECOND + nanoseconds / 100);
 }
 
-uint64_t nt_time_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return ex_time_of(now.tv_sec, now.tv_nsec);
-}
-
 uint64_t ex_monotonic(void)
 {
     struct timespec now;

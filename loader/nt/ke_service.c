@@ -146,8 +146,8 @@ static NTSTATUS NtYieldExecution(void)
 
 static NTSTATUS NtDelayExecution(BOOLEAN alertable, const LARGE_INTEGER *interval)
 {
-    int64_t local;
-    if (!NT_GET(local, interval))
+    int64_t local = INT64_MIN; /* no interval is for ever: Wine's kernelbase passes NULL for INFINITE */
+    if (interval && !NT_GET(local, interval))
         return STATUS_ACCESS_VIOLATION;
     bool for_ever = local == INT64_MIN;
     struct ke_wait wait = {KE_WAIT_OBJECTS, NULL, 0, false, alertable, for_ever ? NULL : &local};

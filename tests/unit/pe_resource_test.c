@@ -133,6 +133,9 @@ static void lookups(void **state)
     put_entry(LANGUAGES, 1, 1040, DATA_AT + 16); /* nor that: the first */
     assert_true(find(icon, 7, 0, &resource));
     assert_int_equal(resource.language, 1031);
+    put_level(LANGUAGES, 0, 0); /* a name without any language */
+    assert_false(find(icon, 7, 0, &resource));
+    assert_int_equal(error.code, PE_NOT_FOUND);
     assert_string_equal(pe_resource_type_name(24), "manifest");
     assert_null(pe_resource_type_name(77));
 }
