@@ -32,17 +32,19 @@ void cli_say(const char *format, ...)
     fprintf(stderr, "peload: %s\n", line);
 }
 
-/* "section reaches beyond the file (bad section, rule 25, file offset 0x1f8: 0x400, not 0x200)" */
+/* "a section reaches beyond the file (bad section, rule 25, at file offset 0x1f8: found 0x400, wanted 0x200)" */
 static void add_pe(struct sentence *sentence, const struct pe_error *error)
 {
     static const char *const ladders[] = {"", "file offset", "RVA", "VA"};
+    if (error->code == PE_NOT_PE || error->code == PE_NOT_MZ || error->code == PE_OLD_FORMAT)
+        add(sentence, "not a PE: ");
     add(sentence, "%s (%s", error->text ? error->text : "broken", pe_code_name(error->code));
     if (error->rule)
         add(sentence, ", rule %u", error->rule);
     if (error->ladder)
         add(sentence, ", at %s 0x%" PRIx64, ladders[error->ladder], error->where);
     if (error->got != error->want)
-        add(sentence, ": found 0x%" PRIx64 ", limit or wanted 0x%" PRIx64, error->got, error->want);
+        add(sentence, ": found 0x%" PRIx64 ", wanted 0x%" PRIx64, error->got, error->want);
     add(sentence, ")");
 }
 

@@ -90,6 +90,23 @@ bool cm_values_fill(struct cm_node *node);
 /* One default value of a key whose values were not filled in yet; false: it has none of this name. */
 bool cm_default_value(const struct cm_node *node, const WCHAR *name, unsigned length, struct cm_data *data);
 
+/* One line of the table: a key, or a value of the nearest key above that is one level higher. */
+struct cm_line {
+    uint8_t depth;
+    uint8_t kind;                /* CM_LINE_* */
+    const char *name, *text;     /* ASCII, but for one key's name in UTF-8; value "": the key's own */
+    uint32_t number;             /* a DWORD's, or enum cm_computed */
+};
+enum { CM_LINE_KEY, CM_LINE_LINK_KEY, CM_LINE_STRING, CM_LINE_EXPAND, CM_LINE_MULTI, CM_LINE_NUMBER, CM_LINE_BINARY, CM_LINE_LINK,
+       CM_LINE_COMPUTED };
+/* What depends on the machine, the user or the version. */
+enum cm_computed { CM_USER_SID, CM_USER_NAME, CM_USER_PROFILE, CM_COMPUTER_NAME, CM_HOST_NAME, CM_LOGON_SERVER, CM_BUILD, CM_BUILD_LAB,
+                   CM_PROCESSORS, CM_PROCESSOR_NAME, CM_PROCESSOR_VENDOR, CM_MACHINE_GUID, CM_LANGUAGE, CM_ZONE_KEY, CM_ZONE_DISPLAY,
+                   CM_ZONE_STANDARD, CM_ZONE_DAYLIGHT, CM_ZONE_RULES, CM_ZONE_BIAS, CM_ZONE_ACTIVE_BIAS, CM_ZONE_DAYLIGHT_BIAS,
+                   CM_ZONE_STANDARD_START, CM_ZONE_DAYLIGHT_START };
+extern const struct cm_line cm_lines[];
+extern const uint32_t cm_line_count;
+
 /* ---- paths ---- */
 struct cm_place {
     struct cm_node *node;        /* NULL: only its parent exists */

@@ -62,6 +62,9 @@ static NTSTATUS basic_set(struct setting *setting, const void *guest)
     struct io_facts facts;
     if (!nt_read(&basic, guest, 36))
         return STATUS_ACCESS_VIOLATION;
+    /* Wine's SetFileAttributes asks for SYNCHRONIZE alone when it opens the file, and expects to be let through. */
+    if (!(setting->granted & FILE_WRITE_ATTRIBUTES) && setting->granted != ACCESS_SYNCHRONIZE)
+        return STATUS_ACCESS_DENIED;
     if (setting->file->file.kind > NT_FILE_DIRECTORY)
         return STATUS_INVALID_PARAMETER;
     NTSTATUS status = io_facts_of_fd(setting->fd, &facts);
@@ -279,7 +282,7 @@ static NTSTATUS completion_set(struct io_file *file, const void *guest)
 
 /* Shortest input and the right that a class needs; least 0: no such class here. */
 static const struct { uint8_t least; ACCESS_MASK needed; } classes[] = {
-    [4] = {36, FILE_WRITE_ATTRIBUTES}, [10] = {RENAME_NAME, ACCESS_DELETE}, [11] = {RENAME_NAME, 0}, [13] = {1, ACCESS_DELETE},
+    [4] = {36, 0 /* basic_set looks */}, [10] = {RENAME_NAME, ACCESS_DELETE}, [11] = {RENAME_NAME, 0}, [13] = {1, ACCESS_DELETE},
     [14] = {8, 0}, [16] = {4, 0}, [19] = {8, FILE_WRITE_DATA}, [20] = {8, FILE_WRITE_DATA}, [23] = {8, FILE_WRITE_ATTRIBUTES},
     [30] = {2 * sizeof(void *), 0}, [39] = {8, FILE_WRITE_DATA}, [41] = {4, 0}, [43] = {4, 0}, [64] = {4, ACCESS_DELETE},
     [65] = {RENAME_NAME, ACCESS_DELETE}, [72] = {RENAME_NAME, 0},

@@ -13,6 +13,7 @@
 
 #define MM_PAGE ((uintptr_t)0x1000)
 #define MM_GRANULE ((uintptr_t)0x10000)
+enum { MM_COPYING = PAGE_WRITECOPY | PAGE_EXECUTE_WRITECOPY };
 
 static inline uintptr_t mm_page_down(uintptr_t at) { return at & ~(MM_PAGE - 1); }
 static inline uintptr_t mm_page_up(uintptr_t at) { return (at + MM_PAGE - 1) & ~(MM_PAGE - 1); }
@@ -81,7 +82,6 @@ struct mm_area {
     char *path;                     /* an image's file; malloc'd, NULL: none */
     struct mm_backing *backing;     /* a view's section; counted */
     uint64_t offset;                /* of the view in it */
-    uint32_t section_protect;       /* what the section allows */
     struct mm_area *next_view;      /* of the same backing */
 };
 
@@ -148,7 +148,7 @@ bool mm_linux_readable(uintptr_t address);                        /* by asking t
 void mm_linux_learn(uintptr_t low, uintptr_t high);
 NTSTATUS mm_linux_status(int error);
 
-/* ---- sections (mm_section.c, mm_view.c) ---------------------------------------------------------- */
+/* ---- sections (mm_section.c, mm_backing.c, mm_view.c, mm_mapped.c) ------------------------- */
 
 /* In the arena: fixed width. */
 struct nt_section_object {
@@ -186,6 +186,7 @@ struct mm_backing {
 void mm_section_open(void);         /* type hooks */
 /* This process's backing of a section, held for the caller. handle_fd: the handle's descriptor or -1. */
 NTSTATUS mm_backing_of(const struct nt_section_object *section, int handle_fd, struct mm_backing **out);
+struct mm_backing *mm_backing_find(uint64_t id);     /* not held; lock held */
 void mm_backing_hold(struct mm_backing *backing);    /* lock held */
 void mm_backing_release(struct mm_backing *backing); /* lock held */
 struct mm_backing *mm_backing_new(uint64_t id, int fd, const char *path); /* one holder; fd is taken over where it succeeds; lock held */

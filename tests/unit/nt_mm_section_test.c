@@ -481,9 +481,8 @@ static void file_sizes_and_rights(void **state)
     STATUS_IS(create(&handle, SECTION_ALL, 0, PAGE_READONLY, SEC_COMMIT, reader), STATUS_MAPPED_FILE_SIZE_ZERO);
     NtClose(reader), NtClose(writer);
 
-    strcpy(file_path + strlen(file_path), "/.."); /* a directory is no file for a section */
     unlink(file_path);
-    strcpy(file_path, "/tmp");
+    strcpy(file_path, "/tmp"); /* a directory is no file for a section */
     HANDLE folder = file_handle(O_RDONLY | O_DIRECTORY, FILE_READ);
     STATUS_IS(create(&handle, SECTION_ALL, 0, PAGE_READONLY, SEC_COMMIT, folder), STATUS_INVALID_FILE_FOR_SECTION);
     NtClose(folder);

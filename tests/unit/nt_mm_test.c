@@ -166,7 +166,13 @@ static void address_requirements(void **state)
     want.alignment = 0x30000;
     STATUS_IS(NtAllocateVirtualMemoryEx(NT_CURRENT_PROCESS, (void **)&base, &size, RESERVE_COMMIT, PAGE_READWRITE, &parameter, 1), STATUS_INVALID_PARAMETER);
     want.alignment = 0;
-    want.highest = 0x4fff0000;
+    want.highest = 0x20000fff; /* a page's end, not a granule's */
+    want.lowest = 0;
+    STATUS_IS(NtAllocateVirtualMemoryEx(NT_CURRENT_PROCESS, (void **)&base, &size, MEM_RESERVE | MEM_TOP_DOWN, PAGE_READWRITE, &parameter, 1), STATUS_SUCCESS);
+    assert_true(base + size <= 0x20001000);
+    STATUS_IS(release(base, 0, MEM_RELEASE), STATUS_SUCCESS);
+    base = 0;
+    want.highest = 0x200007ff;
     STATUS_IS(NtAllocateVirtualMemoryEx(NT_CURRENT_PROCESS, (void **)&base, &size, RESERVE_COMMIT, PAGE_READWRITE, &parameter, 1), STATUS_INVALID_PARAMETER);
     STATUS_IS(NtAllocateVirtualMemoryEx(NT_CURRENT_PROCESS, (void **)&base, &size, RESERVE_COMMIT, PAGE_READWRITE, NULL, 1), STATUS_INVALID_PARAMETER);
 }
@@ -221,6 +227,25 @@ static void huge_reservations(void **state)
     STATUS_IS(release(base, 0, MEM_RELEASE), STATUS_SUCCESS);
 }
 
+/* Which sizes come out, as a conformance test has it. */
+static void reservation_sizes(void **state)
+{
+    static const struct { uintptr_t base; SIZE_T size, expected; } rows[] = {
+        {0x50000000, 0x0001, 0x1000}, {0x50008000, 0x0001, 0x9000}, {0x50000010, 0x1000, 0x2000}, {0x50010000, 0x2000, 0x2000},
+        {0x5000ffff, 0x3000, 0x13000}, {0x50001010, 0x7000, 0x9000}, {0x50001010, 0xc000, 0xe000},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        uintptr_t base = rows[i].base;
+        SIZE_T size = rows[i].size;
+        STATUS_IS(NtAllocateVirtualMemory(NT_CURRENT_PROCESS, (void **)&base, 0, &size, MEM_RESERVE, PAGE_NOACCESS), STATUS_SUCCESS);
+        assert_int_equal(base, rows[i].base & ~(uintptr_t)0xffff);
+        assert_int_equal(size, rows[i].expected);
+        STATUS_IS(release(base, size, MEM_RELEASE), STATUS_SUCCESS);
+    }
+    STATUS_IS(allocate_at(0xf000, PAGE, MEM_RESERVE, PAGE_READWRITE), STATUS_INVALID_PARAMETER_2);
+}
+
 /* ---- freeing --------------------------------------------------------------------------------------- */
 
 static void freeing(void **state)
@@ -242,7 +267,14 @@ static void freeing(void **state)
     STATUS_IS(NtFreeVirtualMemory(NT_CURRENT_PROCESS, (void **)&at, &size, MEM_DECOMMIT), STATUS_SUCCESS);
     assert_int_equal(at, base + 0x1000);
     assert_int_equal(size, 0x2000);
-    STATUS_IS(release(base, 0, MEM_DECOMMIT), STATUS_SUCCESS); /* the whole, part of it again */
+    at = base + 0xffe;
+    size = 0;
+    STATUS_IS(NtFreeVirtualMemory(NT_CURRENT_PROCESS, (void **)&at, &size, MEM_DECOMMIT), STATUS_SUCCESS); /* the whole, part of it again */
+    assert_int_equal(at, base);
+    assert_int_equal(size, 0); /* since Windows 10 1803 */
+    at = base + 0x1001;
+    STATUS_IS(NtFreeVirtualMemory(NT_CURRENT_PROCESS, (void **)&at, &size, MEM_DECOMMIT), STATUS_FREE_VM_NOT_AT_BASE);
+    assert_int_equal(at, base + 0x1001); /* a failure changes neither */
     assert_basic(base, base, 0x40000, MEM_RESERVE, 0, MEM_PRIVATE);
 
     /* The middle of an allocation can be released: two remain. */
@@ -522,9 +554,11 @@ static void querying(void **state)
     STATUS_IS(NtQueryVirtualMemory(NT_CURRENT_PROCESS, (void *)(b + 5), 3, &region, sizeof region, &size), STATUS_SUCCESS);
     assert_int_equal(size, sizeof region);
     assert_int_equal(region.base, b);
-    assert_int_equal(region.kind, 1);
+    assert_int_equal(region.kind, 0); /* Windows sets no bit for private memory */
     assert_int_equal(region.size, 3 * GRANULE);
     assert_int_equal(region.commit, 3 * GRANULE);
+    STATUS_IS(NtQueryVirtualMemory(NT_CURRENT_PROCESS, (void *)b, 3, &region, offsetof(__typeof__(region), commit), &size), STATUS_SUCCESS);
+    STATUS_IS(NtQueryVirtualMemory(NT_CURRENT_PROCESS, (void *)b, 3, &region, offsetof(__typeof__(region), size), &size), STATUS_INFO_LENGTH_MISMATCH);
     struct { void *address; ULONG_PTR attributes; } working = {(void *)b, 0};
     *(char *)b = 1;
     STATUS_IS(NtQueryVirtualMemory(NT_CURRENT_PROCESS, NULL, 4, &working, sizeof working, &size), STATUS_SUCCESS);
@@ -547,7 +581,16 @@ static void placeholders(void **state)
 {
     (void)state;
     uintptr_t base = 0, at;
+    STATUS_IS(allocate(&base, GRANULE, MEM_RESERVE | MEM_RESERVE_PLACEHOLDER, PAGE_NOACCESS), STATUS_INVALID_PARAMETER);
+    STATUS_IS(allocate2(&base, GRANULE, MEM_RESERVE | MEM_RESERVE_PLACEHOLDER, PAGE_READWRITE), STATUS_INVALID_PARAMETER);
     STATUS_IS(allocate2(&base, 4 * GRANULE, MEM_RESERVE | MEM_RESERVE_PLACEHOLDER, PAGE_NOACCESS), STATUS_SUCCESS);
+    STATUS_IS(allocate2(&base, 4 * GRANULE, MEM_REPLACE_PLACEHOLDER, PAGE_READWRITE), STATUS_INVALID_PARAMETER);
+    STATUS_IS(allocate2(&base, 4 * GRANULE, MEM_COMMIT | MEM_REPLACE_PLACEHOLDER, PAGE_READWRITE), STATUS_INVALID_PARAMETER);
+    STATUS_IS(allocate2(&base, 4 * GRANULE, MEM_RESERVE, PAGE_NOACCESS), STATUS_CONFLICTING_ADDRESSES);
+    STATUS_IS(release(base, 4 * GRANULE, MEM_RELEASE | MEM_PRESERVE_PLACEHOLDER), STATUS_CONFLICTING_ADDRESSES); /* nothing to cut */
+    STATUS_IS(release(base, 0, MEM_RELEASE | MEM_PRESERVE_PLACEHOLDER), STATUS_INVALID_PARAMETER_3);
+    STATUS_IS(release(base, 0, MEM_RELEASE | MEM_COALESCE_PLACEHOLDERS), STATUS_INVALID_PARAMETER_3);
+    STATUS_IS(release(base, 4 * GRANULE, MEM_COALESCE_PLACEHOLDERS), STATUS_INVALID_PARAMETER_4);
     STATUS_IS(allocate_at(base, PAGE, MEM_COMMIT, PAGE_READWRITE), STATUS_CONFLICTING_ADDRESSES);
     at = base + GRANULE;
     STATUS_IS(allocate2(&at, GRANULE, RESERVE_COMMIT | MEM_REPLACE_PLACEHOLDER, PAGE_READWRITE), STATUS_CONFLICTING_ADDRESSES);
@@ -557,12 +600,49 @@ static void placeholders(void **state)
     STATUS_IS(allocate2(&at, GRANULE, RESERVE_COMMIT | MEM_REPLACE_PLACEHOLDER, PAGE_READWRITE), STATUS_SUCCESS);
     assert_basic(at, at, GRANULE, MEM_COMMIT, PAGE_READWRITE, MEM_PRIVATE);
     *(char *)at = 9;
-    assert_false(NT_SUCCESS(release(base, 4 * GRANULE, MEM_RELEASE | MEM_COALESCE_PLACEHOLDERS))); /* not all are */
+    STATUS_IS(release(base, 4 * GRANULE, MEM_RELEASE | MEM_COALESCE_PLACEHOLDERS), STATUS_CONFLICTING_ADDRESSES); /* not all are */
     STATUS_IS(release(at, GRANULE, MEM_RELEASE | MEM_PRESERVE_PLACEHOLDER), STATUS_SUCCESS);
     assert_int_equal(touch(at, false), NT_FAULT_ACCESS);
+    STATUS_IS(release(base, 4 * GRANULE, MEM_RELEASE), STATUS_UNABLE_TO_FREE_VM);
+    static const struct { uintptr_t at, size; } wrong[] = {{0, GRANULE}, {0, 4 * GRANULE + PAGE}, {0, 4 * GRANULE - PAGE}, {PAGE, 4 * GRANULE - PAGE}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        STATUS_IS(release(base + wrong[i].at, wrong[i].size, MEM_RELEASE | MEM_COALESCE_PLACEHOLDERS), STATUS_CONFLICTING_ADDRESSES);
     STATUS_IS(release(base, 4 * GRANULE, MEM_RELEASE | MEM_COALESCE_PLACEHOLDERS), STATUS_SUCCESS);
     assert_basic(base, base, 4 * GRANULE, MEM_RESERVE, 0, MEM_PRIVATE);
+
+    /* Replaced by memory under write watch. */
+    void *list[4];
+    ULONG_PTR count = 4;
+    ULONG granularity;
+    STATUS_IS(allocate2(&base, 4 * GRANULE, MEM_WRITE_WATCH | MEM_RESERVE | MEM_REPLACE_PLACEHOLDER, PAGE_READONLY), STATUS_SUCCESS);
+    STATUS_IS(allocate2(&base, 4 * GRANULE, MEM_COMMIT, PAGE_READWRITE), STATUS_SUCCESS);
+    assert_int_equal(query(base).allocation_protect, PAGE_READONLY);
+    assert_int_equal(touch(base + PAGE, true), NT_FAULT_HANDLED);
+    STATUS_IS(NtGetWriteWatch(NT_CURRENT_PROCESS, 1, (void *)base, 4 * GRANULE, list, &count, &granularity), STATUS_SUCCESS);
+    assert_int_equal(count, 1);
+    assert_ptr_equal(list[0], (void *)(base + PAGE));
     STATUS_IS(release(base, 0, MEM_RELEASE), STATUS_SUCCESS);
+
+    /* What never was a placeholder does not become one. */
+    base = allocated(GRANULE, MEM_RESERVE, PAGE_NOACCESS);
+    STATUS_IS(release(base, GRANULE, MEM_RELEASE | MEM_PRESERVE_PLACEHOLDER), STATUS_CONFLICTING_ADDRESSES);
+    STATUS_IS(release(base, 0, MEM_RELEASE), STATUS_SUCCESS);
+}
+
+/* PrefetchVirtualMemory: a hint whose arguments are looked at. */
+static void prefetching(void **state)
+{
+    (void)state;
+    struct { void *base; SIZE_T size; } range = {NULL, 0};
+    ULONG flags = 0;
+    STATUS_IS(NtSetInformationVirtualMemory(NT_CURRENT_PROCESS, ~0u, 1, &range, NULL, 32), STATUS_INVALID_PARAMETER_2);
+    STATUS_IS(NtSetInformationVirtualMemory(NT_CURRENT_PROCESS, 0, 1, &range, NULL, 0), STATUS_INVALID_PARAMETER_5);
+    STATUS_IS(NtSetInformationVirtualMemory(NT_CURRENT_PROCESS, 0, 1, &range, &flags, 8), STATUS_INVALID_PARAMETER_6);
+    STATUS_IS(NtSetInformationVirtualMemory(NT_CURRENT_PROCESS, 0, 0, NULL, &flags, 4), STATUS_INVALID_PARAMETER_3);
+    STATUS_IS(NtSetInformationVirtualMemory(NT_CURRENT_PROCESS, 0, 1, NULL, &flags, 4), STATUS_ACCESS_VIOLATION);
+    STATUS_IS(NtSetInformationVirtualMemory(NT_CURRENT_PROCESS, 0, 1, &range, &flags, 4), STATUS_INVALID_PARAMETER_4);
+    range.size = PAGE;
+    STATUS_IS(NtSetInformationVirtualMemory(NT_CURRENT_PROCESS, 0, 1, &range, &flags, 4), STATUS_SUCCESS);
 }
 
 /* ---- the loader's view ------------------------------------------------------------------------------- */
@@ -738,10 +818,10 @@ int main(void)
         cmocka_unit_test(reserve_then_commit), cmocka_unit_test(commit_alone_reserves),
         cmocka_unit_test(reserved_base_rounds_down), cmocka_unit_test(allocation_mistakes),
         cmocka_unit_test(zero_bits_and_top_down), cmocka_unit_test(address_requirements),
-        cmocka_unit_test(host_mappings_are_taken), cmocka_unit_test(huge_reservations), cmocka_unit_test(freeing),
+        cmocka_unit_test(host_mappings_are_taken), cmocka_unit_test(huge_reservations), cmocka_unit_test(reservation_sizes), cmocka_unit_test(freeing),
         cmocka_unit_test(protecting), cmocka_unit_test(guard_fires_once), cmocka_unit_test(stack_grows_and_overflows),
         cmocka_unit_test(late_faults_are_repeated), cmocka_unit_test(write_watch), cmocka_unit_test(locking_and_reset),
-        cmocka_unit_test(reading_and_writing), cmocka_unit_test(querying), cmocka_unit_test(placeholders),
+        cmocka_unit_test(reading_and_writing), cmocka_unit_test(querying), cmocka_unit_test(placeholders), cmocka_unit_test(prefetching),
         cmocka_unit_test(images), cmocka_unit_test(hundred_thousand),
     };
     return cmocka_run_group_tests(tests, mm_open, NULL);

@@ -139,7 +139,7 @@ void nt_arch_context_merge(struct nt_context *to, const struct nt_context *from,
 }
 
 /* Windows starts an x64 thread at RtlUserThreadStart with RCX = start and RDX = parameter (for the first thread:
- * the PEB), and leaves room for the four home slots. */
+ * the PEB). Its frame ends exactly at StackBase: that is how the exception dispatcher knows the last frame. */
 void nt_arch_context_start(struct nt_context *context, uintptr_t rtl_user_thread_start, uintptr_t start, uintptr_t parameter,
                            uintptr_t stack_high)
 {
@@ -151,7 +151,7 @@ void nt_arch_context_start(struct nt_context *context, uintptr_t rtl_user_thread
     context->rcx = start;
     context->rdx = parameter;
     context->rip = rtl_user_thread_start;
-    context->rsp = stack_high - 0x28;
+    context->rsp = stack_high - 8;
 }
 
 bool nt_arch_context_thunk(struct nt_context *first, const struct nt_context *start, uintptr_t entry)
