@@ -1,5 +1,6 @@
 /* Headers, sections, data directories. */
 #include "loader/cli/info.h"
+#include "loader/cli/map.h"
 #include "pe/layout.h"
 
 #include <string.h>
@@ -89,7 +90,7 @@ void info_header(struct info *info)
 void info_sections(struct info *info)
 {
     static const struct output_column columns[] = {
-        {"index", "#", OUTPUT_COUNT, 2}, {"name", "name", OUTPUT_TEXT, 8}, {"rva", "RVA", OUTPUT_HEX, 10},
+        {"index", "#", OUTPUT_COUNT, 2}, {"name", "name", OUTPUT_TEXT, 14}, {"rva", "RVA", OUTPUT_HEX, 10},
         {"virtual_size", "virtual size", OUTPUT_HEX, 12}, {"offset", "offset", OUTPUT_HEX, 10}, {"raw_size", "raw size", OUTPUT_HEX, 10},
         {"characteristics", "flags", OUTPUT_HEX, 10}, {"rights", "rights", OUTPUT_TEXT, 6}, {"names", "", OUTPUT_TEXT, 0},
     };
@@ -97,11 +98,12 @@ void info_sections(struct info *info)
     output_table_begin(&info->out, "sections", "Sections", OUTPUT_COLUMNS(columns));
     for (unsigned i = 0; i < image->section_count; i++) {
         struct pe_section section;
-        char text[WORDS_ROOM], rights[4];
+        char text[WORDS_ROOM], rights[4], name[MAP_NAME];
         pe_section_at(image, i, &section);
+        map_section_name(image, section.name, name, sizeof name);
         pe_rights_text((section.characteristics & PE_SCN_MEM_READ ? PE_R : 0) | (section.characteristics & PE_SCN_MEM_WRITE ? PE_W : 0) |
                        (section.characteristics & PE_SCN_MEM_EXECUTE ? PE_X : 0), rights);
-        output_row(&info->out, OUTPUT_COLUMNS(columns), OUTPUT_VALUES({.number = i + 1}, {.text = section.name},
+        output_row(&info->out, OUTPUT_COLUMNS(columns), OUTPUT_VALUES({.number = i + 1}, {.text = name},
                    {.number = section.rva.value}, {.number = section.virtual_size}, {.number = section.raw_off_field},
                    {.number = section.raw_size_field}, {.number = section.characteristics}, {.text = rights},
                    {.text = WORDS(section.characteristics, section_words, text)}));

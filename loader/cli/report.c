@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A function's name out of the module's file; what is exported only is farther off as a rule. */
+/* A function's name out of the symbol table of the module's file. */
 static bool symbol_of(const struct native_frame *frame, uint32_t rva, struct cli_symbol *symbol)
 {
     struct pe_image image;
@@ -46,7 +46,8 @@ static void place_tell(const struct native_frame *frame, bool is_return)
     fprintf(stderr, "%s+0x%" PRIx32, frame->module->name, frame->rva);
     if (frame->section[0])
         fputs(" (", stderr), output_foreign(stderr, frame->section, strlen(frame->section), 0), fputs(")", stderr);
-    if (symbol_of(frame, frame->rva - is_return, &symbol))
+    bool has_symbol = symbol_of(frame, frame->rva - is_return, &symbol);
+    if (has_symbol && (!frame->symbol || symbol.offset + is_return <= frame->symbol_offset))
         putc(' ', stderr), output_foreign(stderr, symbol.name, strlen(symbol.name), 0), fprintf(stderr, "+0x%" PRIx32, symbol.offset + is_return);
     else if (frame->symbol)
         putc(' ', stderr), output_foreign(stderr, frame->symbol, strlen(frame->symbol), 0), fprintf(stderr, "+0x%" PRIx32, frame->symbol_offset);

@@ -17,11 +17,11 @@ struct module {
     char why[96];    /* it was moved */
     uint64_t regions, mapped, copied, zero;
     uint64_t fixups, touched, slots, exporters, protects;
-    bool has_tls, writable_code;
+    bool has_tls, has_callbacks, writable_code;
     uint64_t tls_slot, tls_size;
 };
 
-struct region { uint64_t address, size, offset, bytes; int rights; char names[64]; };
+struct region { uint64_t address, size, offset, bytes; unsigned others; int rights; char names[64]; };
 struct exporter { char name[NAME]; uint64_t slots; };
 
 static struct {
@@ -94,10 +94,13 @@ static void region_keep(const struct ld_event *event)
         last->offset = event->from;
     last->size += event->size;
     last->bytes += event->count;
-    size_t used = strlen(last->names);
-    snprintf(last->names + used, sizeof last->names - used, "%s%s", used ? " " : "", name);
-    if (!strcmp(event->verb, "zero") && event->name)
-        snprintf(last->names + strlen(last->names), sizeof last->names - strlen(last->names), " (zero fill)");
+    size_t used = strlen(last->names), room = sizeof last->names - used;
+    bool zero = !strcmp(event->verb, "zero") && event->name;
+    /* "/4" stands for a name too long for the section table, of debug data as a rule: counted, not spelt. */
+    if (name[0] == '/' || strlen(name) + sizeof "  (zero fill)" > room)
+        last->others++;
+    else
+        snprintf(last->names + used, room, "%s%s%s", used ? " " : "", name, zero ? " (zero fill)" : "");
 }
 
 static void fill_keep(struct module *module, const struct ld_event *event)
@@ -195,8 +198,11 @@ static void filled_tell(const struct module *program)
             fprintf(story.stream, "0x%08" PRIx64 " %9s --> ", region->offset, grouped(region->bytes, number));
         else
             fprintf(story.stream, "%10s %9s     ", "", "");
-        fprintf(story.stream, "0x%016" PRIx64 " %8" PRIu64 "  %s  %s\n", region->address, region->size / 1024,
+        fprintf(story.stream, "0x%016" PRIx64 " %8" PRIu64 "  %s  %s", region->address, region->size / 1024,
                 rights(region->rights, text), region->names);
+        if (region->others)
+            fprintf(story.stream, "%sand %u more", region->names[0] ? " " : "", region->others);
+        putc('\n', story.stream);
     }
 }
 
@@ -266,7 +272,8 @@ static void process_tell(void)
     bound_tell(program);
     step(6, "tls");
     if (program->has_tls)
-        fprintf(story.stream, "slot %" PRIu64 ", %" PRIu64 " bytes for each thread\n", program->tls_slot, program->tls_size);
+        fprintf(story.stream, "slot %" PRIu64 ", %" PRIu64 " bytes for each thread%s\n", program->tls_slot, program->tls_size,
+                program->has_callbacks ? ", and callbacks" : "");
     else
         fputs("no thread-local data of its own\n", story.stream);
     step(7, "protected");
@@ -275,16 +282,20 @@ static void process_tell(void)
     others_tell();
 }
 
-static void order_tell(void)
+/* Told when the program's own turn comes: until then initialisers may bring further modules. */
+static void order_tell(bool came_to_it)
 {
-    story.told_order = true;
-    step(8, "order");
-    fprintf(story.stream, "%s\n", story.ordered ? story.order : "nothing to initialise");
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     double milliseconds = (double)(now.tv_sec - story.begun.tv_sec) * 1e3 + (double)(now.tv_nsec - story.begun.tv_nsec) / 1e6;
+    story.told_order = true;
+    step(8, "order");
+    fprintf(story.stream, "%s\n", story.ordered ? story.order : "nothing to initialise");
     step(9, "thread");
-    fprintf(story.stream, "%s, after %.1f ms\n\n", story.start, milliseconds);
+    if (came_to_it)
+        fprintf(story.stream, "%s, after %.1f ms\n\n", story.start, milliseconds);
+    else
+        fputs("it never came to the entry point\n", story.stream);
     fflush(story.stream);
 }
 
@@ -302,10 +313,11 @@ void cli_story_event(const struct ld_event *event)
         snprintf(story.start, sizeof story.start, "the first thread of process %" PRIu64 " comes to 0x%016" PRIx64 " (%s+0x%" PRIx64 ")",
                  event->count, event->address, event->module, event->address - event->from);
         process_tell();
-    } else if (event->phase == LD_INIT && story.told && !story.told_order) {
-        order_tell();
-    } else if (event->phase == LD_ORDER && !story.told_order) {
-        order_keep(event);
+    } else if (event->phase == LD_INIT && !story.told_order && !strcmp(event->verb, "attach")) {
+        if (is_program(event->module))
+            order_tell(true);
+        else
+            order_keep(event);
     }
     if (!module)
         return;
@@ -319,7 +331,12 @@ void cli_story_event(const struct ld_event *event)
     case LD_FILL: fill_keep(module, event); break;
     case LD_RELOCATE: module->fixups = event->count, module->touched = event->size; break;
     case LD_BIND: bind_keep(module, event); break;
-    case LD_TLS: module->has_tls = true, module->tls_slot = event->count, module->tls_size = event->size; break;
+    case LD_TLS:
+        module->has_tls = true;
+        module->has_callbacks = event->from;
+        module->tls_slot = event->count;
+        module->tls_size = event->size;
+        break;
     case LD_PROTECT: module->protects += event->count; break;
     default: break;
     }
@@ -328,7 +345,7 @@ void cli_story_event(const struct ld_event *event)
 void cli_story_exit(uint32_t code)
 {
     if (story.told && !story.told_order)
-        order_tell();
+        order_tell(false);
     fprintf(story.stream, "\n");
     step(10, "exit");
     fprintf(story.stream, "code %" PRIu32 " (0x%08" PRIX32 ")\n", code, code);

@@ -94,18 +94,24 @@ bool cm_default_value(const struct cm_node *node, const WCHAR *name, unsigned le
 struct cm_line {
     uint8_t depth;
     uint8_t kind;                /* CM_LINE_* */
-    const char *name, *text;     /* ASCII, but for one key's name in UTF-8; value "": the key's own */
-    uint32_t number;             /* a DWORD's, or enum cm_computed */
+    uint16_t computed;           /* enum cm_computed */
+    uint32_t number;             /* a DWORD's */
+    const char *name, *text;     /* UTF-8; the value "" is the key's own */
 };
-enum { CM_LINE_KEY, CM_LINE_LINK_KEY, CM_LINE_STRING, CM_LINE_EXPAND, CM_LINE_MULTI, CM_LINE_NUMBER, CM_LINE_BINARY, CM_LINE_LINK,
-       CM_LINE_COMPUTED };
+/* STRINGS, SORTS and PAGES stand for many values, "name=text" with blanks between: the text as it is, as the last two
+ * digits of a sort's GUID, as the number in a code page's file name. */
+enum { CM_LINE_KEY, CM_LINE_LINK_KEY, CM_LINE_STRING, CM_LINE_EXPAND, CM_LINE_NUMBER, CM_LINE_LINK, CM_LINE_COMPUTED, CM_LINE_STRINGS,
+       CM_LINE_SORTS, CM_LINE_PAGES };
 /* What depends on the machine, the user or the version. */
 enum cm_computed { CM_USER_SID, CM_USER_NAME, CM_USER_PROFILE, CM_COMPUTER_NAME, CM_HOST_NAME, CM_LOGON_SERVER, CM_BUILD, CM_BUILD_LAB,
-                   CM_PROCESSORS, CM_PROCESSOR_NAME, CM_PROCESSOR_VENDOR, CM_MACHINE_GUID, CM_LANGUAGE, CM_ZONE_KEY, CM_ZONE_DISPLAY,
-                   CM_ZONE_STANDARD, CM_ZONE_DAYLIGHT, CM_ZONE_RULES, CM_ZONE_BIAS, CM_ZONE_ACTIVE_BIAS, CM_ZONE_DAYLIGHT_BIAS,
-                   CM_ZONE_STANDARD_START, CM_ZONE_DAYLIGHT_START };
+                   CM_PROCESSORS, CM_PROCESSOR_NAME, CM_PROCESSOR_VENDOR, CM_MACHINE_GUID, CM_LANGUAGE, CM_ZONE_KEY,
+                   CM_ZONE_STANDARD, CM_ZONE_DAYLIGHT, CM_ZONE_RULES, CM_ZONE_BIAS, CM_ZONE_ACTIVE_BIAS, CM_ZONE_STANDARD_BIAS,
+                   CM_ZONE_DAYLIGHT_BIAS, CM_ZONE_STANDARD_START, CM_ZONE_DAYLIGHT_START };
 extern const struct cm_line cm_lines[];
 extern const uint32_t cm_line_count;
+/* A text in UTF-8 (with the NUL counted) or bytes; type and length. */
+struct cm_computed_value { uint32_t type, length; char bytes[1024]; };
+void cm_compute(enum cm_computed which, const char *prefix, struct cm_computed_value *value);
 
 /* ---- paths ---- */
 struct cm_place {

@@ -1,6 +1,7 @@
 /* The tree itself. Children are sorted, because enumeration is; values keep the order in which they were made. */
 #include "loader/nt/cm_private.h"
 #include "loader/nt/io.h"
+#include "loader/nt/ke.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -39,6 +40,7 @@ struct cm_node *cm_root(void)
         if (!root)
             return NULL;
         root->defaults = 1;
+        root->written = nt_time_now();
         root->flags = CM_CHILDREN_PENDING | CM_VALUES_PENDING;
         nt_cm_root = nt_ref_of(root);
     }

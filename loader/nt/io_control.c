@@ -60,7 +60,7 @@ static NTSTATUS control_service(struct control *control, bool device, HANDLE han
         else if (file->device_type == FILE_DEVICE_NAMED_PIPE)
             status = io_pipe_control(file, control->fd, control->code, control->input, control->input_length, control->output,
                                      control->output_length, &done, &step, &events);
-        else if (file->device_type == FILE_DEVICE_DISK)
+        else if (file->device_type == FILE_DEVICE_DISK_FILE_SYSTEM)
             status = disk_control(control, &done);
         else
             status = STATUS_INVALID_DEVICE_REQUEST;

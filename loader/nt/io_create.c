@@ -218,7 +218,7 @@ static NTSTATUS disk_open(struct opening *opening, struct io_file **out)
         /* Replacing the contents is writing, for those who share the file. */
         ACCESS_MASK also = replaces(opening->disposition) && opening->information == FILE_OPENED ? FILE_WRITE_DATA : 0;
         file->drive = opening->name.drive;
-        file->device_type = plain ? FILE_DEVICE_DISK : type == S_IFIFO ? FILE_DEVICE_NAMED_PIPE : FILE_DEVICE_UNKNOWN;
+        file->device_type = plain ? FILE_DEVICE_DISK_FILE_SYSTEM : type == S_IFIFO ? FILE_DEVICE_NAMED_PIPE : FILE_DEVICE_UNKNOWN;
         file->delete_path = (opening->options & FILE_DELETE_ON_CLOSE) != 0;
         status = io_record_attach(file, opening->facts.device, opening->facts.serial, opening->access, also,
                                   opening->sharing);

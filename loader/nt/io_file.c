@@ -159,7 +159,7 @@ static void path_of_fd(int fd, char *out, size_t room)
 
 static uint32_t kind_of(int fd, mode_t mode, uint32_t *device_type)
 {
-    *device_type = FILE_DEVICE_DISK;
+    *device_type = FILE_DEVICE_DISK_FILE_SYSTEM;
     if (S_ISREG(mode) || S_ISBLK(mode))
         return NT_FILE_DISK;
     if (S_ISDIR(mode))

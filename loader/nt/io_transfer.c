@@ -285,7 +285,7 @@ NTSTATUS NtUnlockFile(HANDLE handle, IO_STATUS_BLOCK *io, const LARGE_INTEGER *o
         return status;
     status = io_record_unlock(file, (uint64_t)from.value, (uint64_t)span.value, key);
     io_file_release(file);
-    return status ? status : io_status_give(io, STATUS_SUCCESS, 0);
+    return status || !io ? status : io_status_give(io, STATUS_SUCCESS, 0); /* Wine's UnlockFileEx gives no status block */
 }
 
 /* ---- page by page -------------------------------------------------------------------------------- */

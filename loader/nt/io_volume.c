@@ -64,13 +64,15 @@ static NTSTATUS query_size(struct volume *volume, bool full)
     return full ? answer(volume, &larger, sizeof larger) : answer(volume, &size, sizeof size);
 }
 
+/* Windows says FILE_DEVICE_DISK of a file; Wine's GetDriveType knows fixed drives by FILE_DEVICE_DISK_FILE_SYSTEM only,
+ * and GetFileType does not mind. */
 static NTSTATUS volume_run(struct volume *volume, ULONG information_class)
 {
-    uint32_t device[2] = {volume->file->device_type, volume->file->device_type == FILE_DEVICE_DISK ? DEVICE_IS_MOUNTED : 0};
+    uint32_t device[2] = {volume->file->device_type, volume->file->device_type == FILE_DEVICE_DISK_FILE_SYSTEM ? DEVICE_IS_MOUNTED : 0};
     uint32_t sectors[7] = {SECTOR, 4096, 4096, 4096, 3 /* aligned device, aligned partition */, 0, 0};
     if (information_class == 4)
         return answer(volume, device, sizeof device);
-    if (volume->file->device_type != FILE_DEVICE_DISK)
+    if (volume->file->device_type != FILE_DEVICE_DISK_FILE_SYSTEM)
         return STATUS_INVALID_DEVICE_REQUEST;
     switch (information_class) {
     case 1: return query_volume(volume);

@@ -175,7 +175,6 @@ NTSTATUS NtSetTimer(HANDLE handle, const LARGE_INTEGER *guest_due, ULONG_PTR rou
     struct nt_object *object;
     int64_t due;
     BOOLEAN old = 0;
-    (void)resume; /* this machine never sleeps */
     if (!NT_GET(due, guest_due))
         return STATUS_ACCESS_VIOLATION;
     if (period < 0)
@@ -204,7 +203,7 @@ NTSTATUS NtSetTimer(HANDLE handle, const LARGE_INTEGER *guest_due, ULONG_PTR rou
     nt_unlock();
     if (!status && previous && !NT_PUT(previous, old))
         return STATUS_ACCESS_VIOLATION;
-    return status;
+    return !status && resume ? STATUS_TIMER_RESUME_IGNORED : status; /* no timer ends this machine's sleep */
 }
 
 NTSTATUS NtCancelTimer(HANDLE handle, BOOLEAN *state)

@@ -105,30 +105,33 @@ static size_t listing_fit(const struct listing *listing, size_t room, size_t *si
     return count;
 }
 
+/* Where the next entry does not fit: a single one tells its size, several end here with the terminator. */
 static NTSTATUS listing_give(struct listing *listing, void *buffer, ULONG length, bool single, ULONG *context,
                              ULONG position, ULONG *returned)
 {
-    size_t size;
-    if (!listing->count)
-        return returned && !nt_write(returned, &(ULONG){0}, sizeof(ULONG)) ? STATUS_ACCESS_VIOLATION : STATUS_NO_MORE_ENTRIES;
-    size_t count = listing_fit(listing, length, &size);
-    if (!count) {
-        ULONG needed = (ULONG)(2 * sizeof(struct directory_entry) + texts_size(listing, 0));
-        if (single && returned && !NT_PUT(returned, needed))
-            return STATUS_ACCESS_VIOLATION;
-        return single ? STATUS_BUFFER_TOO_SMALL : STATUS_MORE_ENTRIES;
-    }
-    char *image = calloc(1, size);
-    if (!image)
-        return STATUS_NO_MEMORY;
-    listing_lay(listing, count, image, (uintptr_t)buffer);
-    ULONG written = (ULONG)size;
+    size_t size, count = listing_fit(listing, length, &size);
+    NTSTATUS status = count < listing->count ? STATUS_MORE_ENTRIES : STATUS_SUCCESS;
+    ULONG told = (ULONG)size;
     position += (ULONG)count;
-    bool done = nt_write(buffer, image, size) && NT_PUT(context, position) && (!returned || NT_PUT(returned, written));
-    free(image);
-    if (!done)
+    if (!listing->count) {
+        status = STATUS_NO_MORE_ENTRIES;
+    } else if (single && !count) {
+        status = STATUS_BUFFER_TOO_SMALL;
+        told += (ULONG)(sizeof(struct directory_entry) + texts_size(listing, 0));
+    }
+    if (NT_SUCCESS(status) && length >= size) {
+        char *image = calloc(1, size);
+        if (!image)
+            return STATUS_NO_MEMORY;
+        listing_lay(listing, count, image, (uintptr_t)buffer);
+        bool written = nt_write(buffer, image, size);
+        free(image);
+        if (!written)
+            return STATUS_ACCESS_VIOLATION;
+    }
+    if ((NT_SUCCESS(status) && !NT_PUT(context, position)) || (returned && !NT_PUT(returned, told)))
         return STATUS_ACCESS_VIOLATION;
-    return !single && count < listing->count ? STATUS_MORE_ENTRIES : STATUS_SUCCESS;
+    return status;
 }
 
 NTSTATUS NtQueryDirectoryObject(HANDLE handle, void *buffer, ULONG length, BOOLEAN single, BOOLEAN restart,

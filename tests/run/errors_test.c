@@ -215,7 +215,7 @@ static void a_dll(void **state)
 static void a_missing_dll(void **state)
 {
     (void)state;
-    refused((const char *[]){PELOAD, "run", SAMPLES "missing_dll.exe", NULL}, NOT_LOADABLE, "missing_dll.dll", "needed by missing_dll.exe");
+    refused((const char *[]){PELOAD, "run", SAMPLES "missing_dll.exe", NULL}, NOT_LOADABLE, "peload_absent.dll", "needed by missing_dll.exe");
 }
 
 static void a_missing_function(void **state)

@@ -262,7 +262,8 @@ static void row_runs(void **state)
     int low = (int)(row->exit & 0xff);
     int status = unloadable ? 126 : row->exit && !low ? 1 : low;
     if (run.process.status != status)
-        print_message("exit status %d, expected %d; standard error:\n%s\n", run.process.status, status, run.process.errors);
+        print_message("exit status %d, expected %d; standard output:\n%s\nstandard error:\n%s\n", run.process.status, status,
+                      run.process.output, run.process.errors);
     assert_int_equal(run.process.status, status);
     output_hold(&run, row->output);
     if (unloadable) {

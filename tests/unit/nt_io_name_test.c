@@ -534,7 +534,7 @@ static void volumes_and_devices_say_what_they_are(void **state)
     HANDLE handle = opened("\\??\\C:\\", READ_, FILE_DIRECTORY_FILE);
     STATUS_IS(NtQueryVolumeInformationFile(handle, &io, buffer, 8, 4), STATUS_SUCCESS);
     memcpy(&word, buffer, 4);
-    assert_int_equal(word, FILE_DEVICE_DISK);
+    assert_int_equal(word, FILE_DEVICE_DISK_FILE_SYSTEM); /* what Wine's GetDriveType takes for DRIVE_FIXED */
     STATUS_IS(NtQueryVolumeInformationFile(handle, &io, buffer, 23, 3), STATUS_INFO_LENGTH_MISMATCH);
     STATUS_IS(NtQueryVolumeInformationFile(handle, &io, buffer, 24, 3), STATUS_SUCCESS);
     assert_int_equal(statvfs(drive, &volume), 0);

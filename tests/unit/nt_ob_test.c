@@ -456,6 +456,18 @@ static void name_session(void **state)
     STATUS_IS(NtClose(session), STATUS_SUCCESS);
 }
 
+static void name_memory_conditions(void **state)
+{
+    HANDLE low, high;
+    (void)state;
+    STATUS_IS(NtOpenEvent(&low, 0x100001, NAMED(0, "\\KernelObjects\\LowMemoryCondition", 0)), STATUS_SUCCESS);
+    STATUS_IS(NtOpenEvent(&high, 0x100001, NAMED(0, "\\KernelObjects\\HighMemoryCondition", 0)), STATUS_SUCCESS);
+    STATUS_IS(NtWaitForSingleObject(low, 0, &(int64_t){0}), STATUS_TIMEOUT);
+    STATUS_IS(NtWaitForSingleObject(high, 0, &(int64_t){0}), STATUS_SUCCESS);
+    STATUS_IS(NtClose(low), STATUS_SUCCESS);
+    STATUS_IS(NtClose(high), STATUS_SUCCESS);
+}
+
 static void name_directory(void **state)
 {
     HANDLE outer, inner, handle;
@@ -651,6 +663,7 @@ static void query_directory(void **state)
     (void)state;
     STATUS_IS(NtCreateDirectoryObject(&directory, 3, NAMED(0, "\\BaseNamedObjects\\listed", 0)), STATUS_SUCCESS);
     STATUS_IS(NtQueryDirectoryObject(directory, &buffer, sizeof buffer, 1, 1, &context, &size), STATUS_NO_MORE_ENTRIES);
+    assert_int_equal(size, sizeof(struct directory_entry));
     STATUS_IS(NtCreateEvent(&event, EVENT_ALL, NAMED(directory, "first", 0), 0, 0), STATUS_SUCCESS);
     STATUS_IS(NtCreateSemaphore(&semaphore, GENERIC_ALL, NAMED(directory, "second", 0), 1, 1), STATUS_SUCCESS);
 
@@ -663,9 +676,11 @@ static void query_directory(void **state)
     text_is(&buffer.entries[0].name, "second");
     STATUS_IS(NtQueryDirectoryObject(directory, &buffer, sizeof buffer, 1, 0, &context, &size), STATUS_NO_MORE_ENTRIES);
     STATUS_IS(NtQueryDirectoryObject(directory, &buffer, 16, 1, 1, &context, &size), STATUS_BUFFER_TOO_SMALL);
-    assert_true(size > 2 * sizeof(struct directory_entry));
+    /* Entry, terminator, both texts with theirs. */
+    assert_int_equal(size, 2 * sizeof(struct directory_entry) + sizeof "first" * 2 + sizeof "Event" * 2);
     STATUS_IS(NtQueryDirectoryObject(directory, &buffer, size, 0, 1, &context, &size), STATUS_MORE_ENTRIES);
     text_is(&buffer.entries[0].name, "first");
+    assert_null(buffer.entries[1].name.buffer);
     STATUS_IS(NtQueryDirectoryObject(directory, &buffer, sizeof buffer, 0, 1, &context, &size), STATUS_SUCCESS);
     text_is(&buffer.entries[1].name, "second");
     text_is(&buffer.entries[1].type, "Semaphore");
@@ -967,7 +982,7 @@ int main(void)
         cmocka_unit_test(handle_duplicate), cmocka_unit_test(handle_flags), cmocka_unit_test(handle_descriptor),
         cmocka_unit_test(handle_many), cmocka_unit_test(id_space), cmocka_unit_test(name_collision),
         cmocka_unit_test(name_open), cmocka_unit_test(name_syntax), cmocka_unit_test(name_limits),
-        cmocka_unit_test(name_session), cmocka_unit_test(name_directory), cmocka_unit_test(name_link),
+        cmocka_unit_test(name_session), cmocka_unit_test(name_memory_conditions), cmocka_unit_test(name_directory), cmocka_unit_test(name_link),
         cmocka_unit_test(name_permanent), cmocka_unit_test(name_many), cmocka_unit_test(query_name),
         cmocka_unit_test(query_type), cmocka_unit_test(query_access), cmocka_unit_test(query_directory),
         cmocka_unit_test(query_security), cmocka_unit_test(lock_excludes), cmocka_unit_test(lock_taken_over),

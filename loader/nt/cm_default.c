@@ -1,0 +1,194 @@
+/* The keys and values that are there before anybody wrote one. A key is made from its lines of the table when
+ * somebody looks below it, its values when somebody changes or lists them; a single value is answered from the table
+ * itself. So a start pays for the few keys on its way. */
+#include "loader/nt/cm_private.h"
+#include "loader/nt/io.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TEXT_LIMIT = 1024 };
+
+/* The values of one key, one after the other. */
+struct cursor {
+    uint32_t line;               /* the next one to look at */
+    uint8_t depth;               /* of the values */
+    const char *many;            /* within a line that stands for many */
+    char name[96];
+    struct cm_computed_value value; /* text as UTF-8 */
+};
+
+static void cursor_begin(struct cursor *cursor, const struct cm_node *node)
+{
+    cursor->line = node->defaults;       /* defaults is the key's line + 1 */
+    cursor->depth = (uint8_t)(cm_lines[node->defaults - 1].depth + 1);
+    cursor->many = NULL;
+}
+
+static bool is_key(const struct cm_line *line)
+{
+    return line->kind == CM_LINE_KEY || line->kind == CM_LINE_LINK_KEY;
+}
+
+static void value_text(struct cm_computed_value *value, uint32_t type, const char *text)
+{
+    value->type = type;
+    value->length = (uint32_t)snprintf(value->bytes, sizeof value->bytes, "%s", text) + 1;
+}
+
+/* "name=text " of a line that stands for many. */
+static void many_next(struct cursor *cursor, const struct cm_line *line)
+{
+    const char *equal = strchr(cursor->many, '='), *end = equal + strcspn(equal, " ");
+    char text[64];
+    snprintf(cursor->name, sizeof cursor->name, "%.*s", (int)(equal - cursor->many), cursor->many);
+    int length = (int)(end - equal - 1);
+    if (line->kind == CM_LINE_SORTS)
+        snprintf(text, sizeof text, "{000000%.*s-57ee-1e5c-00b4-d0000bb1e11e}", length, equal + 1);
+    else if (line->kind == CM_LINE_PAGES)
+        snprintf(text, sizeof text, "c_%.*s.nls", length, equal + 1);
+    else
+        snprintf(text, sizeof text, "%.*s", length, equal + 1);
+    value_text(&cursor->value, REG_SZ, text);
+    cursor->many = *end ? end + 1 : NULL;
+    if (!cursor->many)
+        cursor->line++;
+}
+
+static void single_next(struct cursor *cursor, const struct cm_line *line)
+{
+    snprintf(cursor->name, sizeof cursor->name, "%s", line->name);
+    switch (line->kind) {
+    case CM_LINE_NUMBER:
+        cursor->value.type = REG_DWORD;
+        cursor->value.length = sizeof line->number;
+        memcpy(cursor->value.bytes, &line->number, sizeof line->number);
+        break;
+    case CM_LINE_COMPUTED:
+        cm_compute(line->computed, line->text, &cursor->value);
+        break;
+    default:
+        value_text(&cursor->value, line->kind == CM_LINE_LINK ? REG_LINK : line->kind == CM_LINE_EXPAND ? REG_EXPAND_SZ : REG_SZ,
+                   line->text);
+    }
+    cursor->line++;
+}
+
+static bool cursor_next(struct cursor *cursor)
+{
+    for (; cursor->line < cm_line_count && cm_lines[cursor->line].depth >= cursor->depth; cursor->line++) {
+        const struct cm_line *line = &cm_lines[cursor->line];
+        if (line->depth != cursor->depth || is_key(line))
+            continue;
+        if (line->kind < CM_LINE_STRINGS) {
+            single_next(cursor, line);
+        } else {
+            if (!cursor->many)
+                cursor->many = line->text;
+            many_next(cursor, line);
+        }
+        return true;
+    }
+    return false;
+}
+
+static bool type_is_text(uint32_t type)
+{
+    return type == REG_SZ || type == REG_EXPAND_SZ || type == REG_LINK;
+}
+
+/* The value as the guest sees it: text in UTF-16, a link's without its zero. */
+static uint32_t value_bytes(const struct cm_computed_value *value, uint8_t *out)
+{
+    if (!type_is_text(value->type)) {
+        memcpy(out, value->bytes, value->length);
+        return value->length;
+    }
+    size_t units = nt_utf16_from_utf8(value->bytes, value->length - 1, (WCHAR *)(void *)out, TEXT_LIMIT + 1);
+    return (uint32_t)((units + (value->type != REG_LINK)) * sizeof(WCHAR));
+}
+
+bool cm_values_fill(struct cm_node *node)
+{
+    struct cursor cursor;
+    _Alignas(8) uint8_t bytes[(TEXT_LIMIT + 1) * sizeof(WCHAR)];
+    WCHAR name[96];
+    if (!(node->flags & CM_VALUES_PENDING))
+        return true;
+    node->flags &= ~(uint32_t)CM_VALUES_PENDING;
+    cursor_begin(&cursor, node);
+    while (cursor_next(&cursor)) {
+        unsigned length = (unsigned)nt_utf16_from_utf8(cursor.name, strlen(cursor.name), name, 96);
+        uint32_t size = value_bytes(&cursor.value, bytes);
+        if (cm_value_put(node, name, length, cursor.value.type, bytes, size))
+            return false;
+    }
+    return true;
+}
+
+/* Table names are ASCII where somebody looks for one value. */
+static bool name_is(const char *name, const WCHAR *wanted, unsigned length)
+{
+    for (unsigned i = 0; i < length; i++)
+        if (!name[i] || nt_upcase((uint8_t)name[i]) != nt_upcase(wanted[i]))
+            return false;
+    return !name[length];
+}
+
+bool cm_default_value(const struct cm_node *node, const WCHAR *name, unsigned length, struct cm_data *data)
+{
+    struct cursor cursor;
+    cursor_begin(&cursor, node);
+    while (cursor_next(&cursor)) {
+        if (!name_is(cursor.name, name, length))
+            continue;
+        data->bytes = malloc((TEXT_LIMIT + 1) * sizeof(WCHAR));
+        if (!data->bytes)
+            return false;
+        data->type = cursor.value.type;
+        data->length = value_bytes(&cursor.value, data->bytes);
+        return true;
+    }
+    return false;
+}
+
+/* ---- keys --------------------------------------------------------------------------------------------- */
+
+static bool child_make(struct cm_node *parent, uint32_t index)
+{
+    const struct cm_line *line = &cm_lines[index];
+    struct cm_computed_value computed;
+    const char *text = line->name;
+    WCHAR name[CM_NAME_LIMIT + 1];
+    uint32_t at;
+    if (!text) { /* a key whose name depends on the machine or the user */
+        cm_compute(line->computed, "", &computed);
+        text = computed.bytes;
+    }
+    unsigned length = (unsigned)nt_utf16_from_utf8(text, strlen(text), name, CM_NAME_LIMIT + 1);
+    if (!length || cm_child_find(parent, name, length, &at))
+        return true; /* a zone without a name */
+    struct cm_node *child = cm_node_new(name, length);
+    if (!child || !cm_child_insert(parent, at, child)) {
+        if (child)
+            nt_arena_free(nt_ref_of(child), child->size);
+        return false;
+    }
+    child->defaults = index + 1;
+    child->written = parent->written;
+    child->flags = CM_CHILDREN_PENDING | CM_VALUES_PENDING | (line->kind == CM_LINE_LINK_KEY ? CM_LINK : 0);
+    return true;
+}
+
+bool cm_children_fill(struct cm_node *node)
+{
+    if (!(node->flags & CM_CHILDREN_PENDING))
+        return true;
+    node->flags &= ~(uint32_t)CM_CHILDREN_PENDING;
+    uint8_t depth = (uint8_t)(cm_lines[node->defaults - 1].depth + 1);
+    for (uint32_t i = node->defaults; i < cm_line_count && cm_lines[i].depth >= depth; i++)
+        if (cm_lines[i].depth == depth && is_key(&cm_lines[i]) && !child_make(node, i))
+            return false;
+    return true;
+}
