@@ -2,6 +2,7 @@
  *
  *   main.c        which command; help. Read this file first, then run.c.
  *   run.c         `run`: options -> native lane -> exit status
+ *   check.c       `run --check`
  *   places.c      where the DLL set, our own DLLs and drive C: are
  *   tell.c        one good sentence for an error; colours
  *   trace_text.c  --trace: one line an event
@@ -66,6 +67,10 @@ void cli_trace_missing_call(const struct cli_trace *trace, const char *name);
 void cli_story_open(FILE *stream, const char *program);
 void cli_story_event(const struct ld_event *event);
 void cli_story_exit(uint32_t exit_code);
+
+/* ---- check.c: what is missing is collected, then told at once, as text or as JSON. */
+void cli_check_missing(const struct ld_error *error);
+int cli_check_end(const char *program, const struct loader *loader, bool json); /* an exit status */
 
 /* ---- report.c */
 struct nt_exception;

@@ -28,7 +28,7 @@ static const char help[] =
     "                       (nobody handled it) or refused (not started; the code is Windows' for that)\n"
     "What is done\n"
     "  --check              load and bind everything, list every missing DLL and function, start nothing:\n"
-    "                       exit status 0 or 126\n"
+    "                       exit status 0 or 126; with --json for programs\n"
     "  --occupy             take FILE's preferred base first, so that it must move\n"
     "  --env NAME=VALUE     add a variable to the guest's environment (again and again)\n"
     "  --clear-env          begin with an empty environment\n"
@@ -42,7 +42,7 @@ static const char help[] =
     "not there. A guest can use these numbers too: the status file tells the difference.\n";
 
 enum { OPTION_TRACE = 256, OPTION_TRACE_FILE, OPTION_CHECK, OPTION_OCCUPY, OPTION_STATUS_FILE, OPTION_ENV, OPTION_CLEAR_ENV,
-       OPTION_DLL_PATH };
+       OPTION_DLL_PATH, OPTION_JSON };
 
 static const struct option options[] = {
     {"help", no_argument, NULL, 'h'},
@@ -55,6 +55,7 @@ static const struct option options[] = {
     {"env", required_argument, NULL, OPTION_ENV},
     {"clear-env", no_argument, NULL, OPTION_CLEAR_ENV},
     {"dll-path", required_argument, NULL, OPTION_DLL_PATH},
+    {"json", no_argument, NULL, OPTION_JSON},
     {0},
 };
 
@@ -64,9 +65,8 @@ static struct {
     struct ld_trace trace;
     const char *program, *trace_file, *status_file, *dll_path;
     int status_fd; /* -1: nobody asked */
-    bool check, story;
-    bool unhandled;
-    unsigned missing;
+    bool check, json, story;
+    bool unhandled; /* an exception ends the process */
     char **environment; /* malloc'd; grows by --env */
     size_t variables;
 } run = {.lines.fd = STDERR_FILENO, .status_fd = -1};
@@ -95,8 +95,7 @@ static void on_missing_call(const char *name)
 static void on_missing(struct loader *loader, const struct ld_error *error)
 {
     (void)loader;
-    run.missing++;
-    cli_tell(run.program, error);
+    cli_check_missing(error);
 }
 
 static void on_unhandled(const struct nt_exception *record, const struct nt_context *context)
@@ -179,7 +178,8 @@ static int option_take(int option)
         return ld_trace_parse(optarg, &run.lines.mask, &bad) ? 0 : wrong("--trace knows no such word", bad);
     case OPTION_TRACE_FILE: run.trace_file = optarg; return 0;
     case OPTION_CHECK: run.check = true; return 0;
-    case OPTION_OCCUPY: return 0;
+    case OPTION_JSON: run.json = true; return 0;
+    case OPTION_OCCUPY: return 0; /* the lane's own, taken by cli_run */
     case OPTION_STATUS_FILE: run.status_file = optarg; return 0;
     case OPTION_DLL_PATH: run.dll_path = optarg; return 0;
     case OPTION_CLEAR_ENV: run.environment[run.variables = 0] = NULL; return 0;
@@ -249,16 +249,6 @@ static int program_check(bool *foreign)
     return status;
 }
 
-static int check_told(void)
-{
-    if (run.missing) {
-        cli_say("%s: %u missing; it cannot be started", run.program, run.missing);
-        return CLI_NOT_LOADABLE;
-    }
-    printf("%s: complete, %u modules\n", run.program, native.loader.count);
-    return fflush(stdout) ? CLI_USAGE_OR_WORLD : 0;
-}
-
 static int start(struct native_options *lane)
 {
     struct ld_error error = {0};
@@ -275,13 +265,17 @@ static int start(struct native_options *lane)
     run.trace = (struct ld_trace){.mask = run.lines.mask | (run.story ? CLI_STORY_PHASES : 0), .sink = on_event};
     if (run.story)
         cli_story_open(stderr, run.program);
-    if (!native_prepare(lane, &error)) {
+    bool prepared = native_prepare(lane, &error);
+    if (run.check) {
+        if (!prepared)
+            cli_check_missing(&error);
+        return cli_check_end(run.program, &native.loader, run.json);
+    }
+    if (!prepared) {
         cli_tell(run.program, &error);
         status_write(error.ntstatus ? error.ntstatus : LD_STATUS_UNSUCCESSFUL, "refused");
         return cli_status_of(&error);
     }
-    if (run.check)
-        return check_told();
     native_start();
 }
 
@@ -300,6 +294,8 @@ int cli_run(int count, char **arguments)
         return status;
     if (optind == count)
         return wrong("run", "no FILE");
+    if (run.json && !run.check)
+        return wrong("--json", "only with --check");
     run.program = arguments[optind];
     if ((status = program_check(&foreign)))
         return status;

@@ -1,6 +1,7 @@
 /* -v: how a file became a process, in the numbered steps of loader/native/process.c, for a person. It is made of the
  * same events as --trace and of nothing else: totals are kept per module and told when all of them are known. */
 #include "loader/cli/cli.h"
+#include "loader/nt/status.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -253,7 +254,7 @@ static void process_tell(void)
     if (!program)
         return;
     step(1, "file");
-    fprintf(story.stream, "%s, for %s, %" PRIu64 " sections, %s bytes\n", program->name, program->kind, program->sections,
+    fprintf(story.stream, "%s, a program for %s: %" PRIu64 " sections in %s bytes\n", program->name, program->kind, program->sections,
             grouped(program->bytes, number));
     step(2, "placed");
     fprintf(story.stream, "0x%016" PRIx64 "-0x%016" PRIx64 ", %" PRIu64 " KiB, ", program->base, program->base + program->size - 1,
@@ -267,8 +268,9 @@ static void process_tell(void)
     if (program->base == program->preferred)
         fputs("nothing to mend: the image lies where it was linked to\n", story.stream);
     else
-        fprintf(story.stream, "%s addresses on %" PRIu64 " pages, each by %+" PRId64 " bytes\n", grouped(program->fixups, number),
-                program->touched / 4096, (int64_t)(program->base - program->preferred));
+        fprintf(story.stream, "%s addresses on %" PRIu64 " pages, each by %c0x%" PRIx64 "\n", grouped(program->fixups, number),
+                program->touched / 4096, program->base > program->preferred ? '+' : '-',
+                program->base > program->preferred ? program->base - program->preferred : program->preferred - program->base);
     bound_tell(program);
     step(6, "tls");
     if (program->has_tls)
@@ -348,5 +350,6 @@ void cli_story_exit(uint32_t code)
         order_tell(false);
     fprintf(story.stream, "\n");
     step(10, "exit");
-    fprintf(story.stream, "code %" PRIu32 " (0x%08" PRIX32 ")\n", code, code);
+    const char *name = code & 0x80000000u ? nt_status_name(code) : NULL;
+    fprintf(story.stream, "code %" PRIu32 " (0x%08" PRIX32 "%s%s)\n", code, code, name ? " " : "", name ? name : "");
 }

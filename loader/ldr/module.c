@@ -89,6 +89,8 @@ NTSTATUS ldr_initialise(struct nt_ldr_entry *root, bool statically)
         if (!statically && !ldr_tls_module(list[i]))
             status = STATUS_NO_MEMORY;
     for (ULONG i = 0; i < count && !status; i++) {
+        if (list[i]->flags & (LDR_LOAD_IN_PROGRESS | LDR_PROCESS_ATTACHED))
+            continue; /* an initialiser before it loaded something that needed it: its turn has been */
         status = entry_attach(list[i], statically);
         if (status && statically)
             peload_fatal(status, list[i]);

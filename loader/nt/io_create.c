@@ -136,7 +136,7 @@ static NTSTATUS fresh_create(struct opening *opening)
         return errno == ENOENT ? STATUS_OBJECT_PATH_NOT_FOUND : io_status_of_errno(errno);
     attributes_keep(opening->fd, opening->file_attributes);
     opening->information = FILE_CREATED;
-    return io_facts_of_fd(opening->fd, &opening->facts);
+    return io_facts_basic(opening->fd, &opening->facts);
 }
 
 /* ---- both ---------------------------------------------------------------------------------------- */
@@ -165,7 +165,8 @@ static NTSTATUS path_open_once(struct opening *opening)
         return STATUS_OBJECT_NAME_COLLISION;
     if (opening->fd < 0)
         return io_status_of_errno(errno);
-    NTSTATUS status = io_facts_of_fd(opening->fd, &opening->facts);
+    NTSTATUS status = replaces(opening->disposition) ? io_facts_of_fd(opening->fd, &opening->facts)
+                                                     : io_facts_basic(opening->fd, &opening->facts);
     opening->information = FILE_OPENED;
     return status ? status : existing_check(opening);
 }

@@ -76,6 +76,15 @@ static void facts_fill(const struct statx *from, uint32_t kept, struct io_facts 
 
 enum { WANTED = STATX_BASIC_STATS | STATX_BTIME };
 
+NTSTATUS io_facts_basic(int fd, struct io_facts *facts)
+{
+    struct statx found;
+    if (statx(fd, "", AT_EMPTY_PATH, WANTED, &found))
+        return io_status_of_errno(errno);
+    facts_fill(&found, 0, facts);
+    return STATUS_SUCCESS;
+}
+
 NTSTATUS io_facts_of_fd(int fd, struct io_facts *facts)
 {
     struct statx found;

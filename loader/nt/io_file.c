@@ -26,8 +26,10 @@ static void file_destroy(struct nt_object *object)
 {
     struct io_file *file = (struct io_file *)object;
     file_closed(object); /* an object that never got a handle */
-    if (file->file.kind == NT_FILE_DIRECTORY)
+    if (file->file.kind == NT_FILE_DIRECTORY) {
         io_search_forget(file->unique);
+        io_watch_forget(file->unique);
+    }
     if (file->file.completion)
         nt_object_unreference(nt_at(file->file.completion));
     if (file->file.path)

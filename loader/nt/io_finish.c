@@ -110,8 +110,6 @@ static void later_end(struct io_later *later, NTSTATUS status, ULONG_PTR informa
     struct io_file *file = later->finish.file;
     if (later->fd >= 0)
         close(later->fd);
-    if (later->drop)
-        later->drop(later);
     io_finish_end(&later->finish, status, information, true);
     io_file_release(file);
     free(later);
@@ -235,8 +233,6 @@ NTSTATUS io_later_add(const struct io_later *from)
     if (from->fd >= 0)
         close(from->fd);
     struct io_later ended = *from;
-    if (ended.drop)
-        ended.drop(&ended);
     io_finish_end(&ended.finish, STATUS_INSUFFICIENT_RESOURCES, 0, false);
     free(later);
     return STATUS_INSUFFICIENT_RESOURCES;

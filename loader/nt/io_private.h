@@ -153,6 +153,7 @@ struct io_facts {
     uint32_t attributes, links, mode;
 };
 NTSTATUS io_facts_of_fd(int fd, struct io_facts *facts);
+NTSTATUS io_facts_basic(int fd, struct io_facts *facts); /* without HIDDEN and SYSTEM: one call less */
 NTSTATUS io_facts_of_path(int folder, const char *path, struct io_facts *facts); /* follows symbolic links that lead somewhere */
 NTSTATUS io_status_of_errno(int error);
 /* The path of an open file, copied: false when it has none or there is no room. */
@@ -192,13 +193,11 @@ struct io_later {
     int fd;                       /* its own duplicate, -1: none */
     short events;                 /* POLLIN, POLLOUT; 0: polled by time */
     NTSTATUS (*step)(struct io_later *later, ULONG_PTR *information);
-    void (*drop)(struct io_later *later); /* frees what step used; may be NULL */
     void *buffer;                 /* guest */
-    uint32_t length, done, filter;
+    uint32_t length, done;
     uint64_t offset, span;
     uint32_t key, exclusive;
     uint32_t thread_id;           /* who asked */
-    void *own;
     bool cancelled;
     struct io_later *next;
 };
@@ -251,6 +250,7 @@ NTSTATUS io_console_read(int fd, void *buffer, uint32_t length, ULONG_PTR *done)
 NTSTATUS io_console_control(struct io_file *file, int fd, ULONG code, const void *input, ULONG input_length, void *output,
                             ULONG output_length, ULONG_PTR *done);
 NTSTATUS io_console_open(enum io_place place, ACCESS_MASK access, ULONG options, struct io_file **file, int *fd);
+void io_watch_forget(uint64_t unique);      /* lock held: so does what watches it */
 void io_search_forget(uint64_t unique);     /* lock held: a directory's listing goes with its file object */
 
 /* Handlers listed in io_services.c. BOOLEAN parameters are words here: only their low byte counts. */

@@ -242,9 +242,23 @@ static NTSTATUS query_working_set(void *buffer, SIZE_T length, SIZE_T *returned)
     return status;
 }
 
+/* Wine's own class: the handle through which a DLL calls its Unix half. DLLs like ws2_32 refuse to start without one, so
+ * they get one; the calls made with it answer STATUS_NOT_SUPPORTED (the guest half's peload_unix_call). */
+enum { MEMORY_WINE_UNIX_HALF = 1000 };
+
+static NTSTATUS query_unix_half(uintptr_t module, void *buffer, SIZE_T length)
+{
+    uint64_t handle = module;
+    if (length != sizeof handle)
+        return STATUS_INFO_LENGTH_MISMATCH;
+    return NT_PUT(buffer, handle) ? STATUS_SUCCESS : STATUS_ACCESS_VIOLATION;
+}
+
 NTSTATUS NtQueryVirtualMemory(HANDLE process, const void *address, ULONG information_class, void *buffer, SIZE_T length, SIZE_T *returned)
 {
     uintptr_t at = (uintptr_t)address;
+    if (information_class == MEMORY_WINE_UNIX_HALF)
+        return query_unix_half(at, buffer, length);
     if (information_class != MEMORY_BASIC && information_class != MEMORY_MAPPED_NAME && information_class != MEMORY_REGION &&
         information_class != MEMORY_WORKING_SET_EX && information_class != MEMORY_IMAGE)
         return STATUS_INVALID_INFO_CLASS;

@@ -11,11 +11,13 @@
 
 enum { LINK_LIMIT = 32, NAME_LIMIT = 32767 };
 
+/* Folds ASCII only and takes all other letters as one: the hash must be the same in every process, whether or not it
+ * has read the table of upper-case letters. */
 static uint32_t name_hash(nt_ref directory, const WCHAR *text, unsigned length)
 {
     uint32_t hash = 2166136261u ^ directory;
     for (unsigned i = 0; i < length; i++)
-        hash = (hash ^ nt_upcase(text[i])) * 16777619u;
+        hash = (hash ^ (text[i] < 0x80 ? nt_upcase(text[i]) : 0x80)) * 16777619u;
     return hash ^ hash >> 15;
 }
 

@@ -42,7 +42,7 @@ static void refused(const char *const *arguments, int status, const char *text, 
     bool fits = process.status == status && !process.output_size && strstr(process.errors, "peload: ") == process.errors &&
                 strstr(process.errors, text) && strstr(process.errors, other ? other : "") && newline && (!newline[1] || status == WRONG);
     if (!fits)
-        print_message("exit status %d (expected %d), stdout \"%s\", stderr \"%s\" (expected \"%s\", \"%s\")\n", process.status, status,
+        fprintf(stderr, "exit status %d (expected %d), stdout \"%s\", stderr \"%s\" (expected \"%s\", \"%s\")\n", process.status, status,
                       process.output, process.errors, text, other ? other : "");
     process_free(&process);
     assert_true(fits);
@@ -241,6 +241,25 @@ static void check_lists_everything(void **state)
     process_free(&process);
 }
 
+static void check_speaks_json(void **state)
+{
+    static const char *const expected[] = {
+        "{\"schema\": 1, \"command\": \"check\", ", "\"missing\": [{\"module\": \"missing_function_dll.dll\", \"symbol\": \"absent_number\"",
+        "\"needed_by\": \"missing_function.exe\"", "\"ntstatus\": \"0xc0000139\"", "\"symbol\": \"#999\"", "\"ntstatus\": \"0xc0000138\"",
+        "\"modules\": [{\"name\": \"ntdll.dll\"", "\"name\": \"missing_function.exe\"",
+    };
+    struct process process;
+    (void)state;
+    run_words(&process, (const char *[]){PELOAD, "run", "--check", "--json", SAMPLES "missing_function.exe", NULL});
+    assert_int_equal(process.status, NOT_LOADABLE);
+    assert_int_equal(process.errors_size, 0);
+    const char *at = process.output;
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
+        if (!(at = strstr(at, expected[i])))
+            fail_msg("not there, or not in this order: %s\n%s", expected[i], process.output);
+    process_free(&process);
+}
+
 static void check_starts_nothing(void **state)
 {
     struct process process;
@@ -312,7 +331,7 @@ int main(void)
         cmocka_unit_test(no_such_file), cmocka_unit_test(a_directory), cmocka_unit_test(an_unreadable_file), cmocka_unit_test(an_empty_file),
         cmocka_unit_test(no_pe_at_all), cmocka_unit_test(truncated_files), cmocka_unit_test(corrupted_headers), cmocka_unit_test(corrupted_tables),
         cmocka_unit_test(another_machine), cmocka_unit_test(a_32_bit_program), cmocka_unit_test(a_dll), cmocka_unit_test(a_missing_dll),
-        cmocka_unit_test(a_missing_function), cmocka_unit_test(check_lists_everything), cmocka_unit_test(check_starts_nothing),
+        cmocka_unit_test(a_missing_function), cmocka_unit_test(check_lists_everything), cmocka_unit_test(check_speaks_json), cmocka_unit_test(check_starts_nothing),
         cmocka_unit_test(wrong_use), cmocka_unit_test(no_dll_set), cmocka_unit_test(files_that_cannot_be_written), cmocka_unit_test(help_is_given),
     };
     return cmocka_run_group_tests(tests, setup, NULL);

@@ -25,7 +25,7 @@ static char *told(const char *const *arguments, int status)
     struct process process = {.arguments = arguments, .seconds = 60};
     assert_true(process_run(&process));
     if (process.status != status)
-        print_message("%s %s %s: exit status %d\n%s", arguments[0], arguments[1], arguments[2], process.status, process.errors);
+        fprintf(stderr, "%s %s %s: exit status %d\n%s", arguments[0], arguments[1], arguments[2], process.status, process.errors);
     assert_int_equal(process.status, status);
     free(process.errors);
     return process.output;
@@ -45,7 +45,7 @@ static void texts_equal(const char *file, struct text *ours, struct text *theirs
         while (ours->data[at] == theirs->data[at])
             at++;
         at -= at > 100 ? 100 : at;
-        print_message("%s: we say\n%.300s\nobjdump says\n%.300s\n", file, ours->data + at, theirs->data + at);
+        fprintf(stderr, "%s: we say\n%.300s\nobjdump says\n%.300s\n", file, ours->data + at, theirs->data + at);
     }
     bool same = !strcmp(ours->data, theirs->data);
     free(ours->data);

@@ -164,7 +164,7 @@ static void run_peload(struct run *run, const char *const *more, const char *pat
     unlink(run->status_file);
     unlink(run->trace_file);
     if (run->process.timed_out)
-        print_message("ended at its time limit\n");
+        fprintf(stderr, "ended at its time limit\n");
 }
 
 static void run_end(struct run *run)
@@ -211,7 +211,7 @@ static void output_hold(const struct run *run, const char *file)
     char *expected = text_read(path, &size);
     assert_non_null(expected);
     if (size != run->process.output_size || memcmp(expected, run->process.output, size))
-        print_message("expected %s\n%s\ngot\n%s\n", file, expected, run->process.output);
+        fprintf(stderr, "expected %s\n%s\ngot\n%s\n", file, expected, run->process.output);
     bool same = size == run->process.output_size && !memcmp(expected, run->process.output, size);
     free(expected);
     assert_true(same);
@@ -262,7 +262,7 @@ static void row_runs(void **state)
     int low = (int)(row->exit & 0xff);
     int status = unloadable ? 126 : row->exit && !low ? 1 : low;
     if (run.process.status != status)
-        print_message("exit status %d, expected %d; standard output:\n%s\nstandard error:\n%s\n", run.process.status, status,
+        fprintf(stderr, "exit status %d, expected %d; standard output:\n%s\nstandard error:\n%s\n", run.process.status, status,
                       run.process.output, run.process.errors);
     assert_int_equal(run.process.status, status);
     output_hold(&run, row->output);

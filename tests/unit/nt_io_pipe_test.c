@@ -430,10 +430,42 @@ static void changes_of_a_folder_are_told(void **state)
     assert_int_equal(head[1], 1); /* FILE_ACTION_ADDED */
     assert_int_equal(head[2], 10);
     assert_memory_equal(buffer + 12, ((WCHAR[]){'f', 'r', 'e', 's', 'h'}), 10);
+    unlink(unix_path("fresh")); /* between two calls: kept for the next */
+    STATUS_IS(NtNotifyChangeDirectoryFile(folder, event, 0, 0, &io, buffer, sizeof buffer, 1, 0), STATUS_PENDING);
+    STATUS_IS(NtWaitForSingleObject(event, 0, &(int64_t){2000 * MS}), STATUS_WAIT_0);
+    memcpy(head, buffer, sizeof head);
+    assert_int_equal(head[1], 2); /* FILE_ACTION_REMOVED */
     STATUS_IS(NtNotifyChangeDirectoryFile(folder, event, 0, 0, &io, buffer, 4, 1, 0), STATUS_PENDING);
-    unlink(unix_path("fresh"));
+    file_make("more", "");
     STATUS_IS(NtWaitForSingleObject(event, 0, &(int64_t){2000 * MS}), STATUS_WAIT_0);
     STATUS_IS(io.status, STATUS_NOTIFY_ENUM_DIR); /* no room: read the folder anew */
+    closed(folder);
+    closed(event);
+}
+
+static void changes_below_a_folder_are_told_with_their_path(void **state)
+{
+    uint8_t buffer[1024];
+    IO_STATUS_BLOCK io = {0};
+    uint32_t length;
+    (void)state;
+    mkdir(unix_path("old"), 0755);
+    HANDLE folder = create("\\??\\C:\\", READ_, 7, FILE_OPEN, FILE_DIRECTORY_FILE).handle, event = event_make();
+    static const char *const made[] = {"old/x", "new/y"};
+    for (int i = 0; i < 2; i++) {
+        STATUS_IS(NtNotifyChangeDirectoryFile(folder, event, 0, 0, &io, buffer, sizeof buffer, 1, 1), STATUS_PENDING);
+        if (i) {
+            mkdir(unix_path("new"), 0755); /* watched as soon as it is seen */
+            usleep(50000);
+        }
+        file_make(made[i], "");
+        STATUS_IS(NtWaitForSingleObject(event, 0, &(int64_t){2000 * MS}), STATUS_WAIT_0);
+        memcpy(&length, buffer + 8, 4);
+        assert_int_equal(length, 10);
+        char text[16];
+        nt_utf8_from_utf16((WCHAR *)(buffer + 12), 5, text, sizeof text);
+        assert_string_equal(text, i ? "new\\y" : "old\\x");
+    }
     closed(folder);
     closed(event);
 }
@@ -547,6 +579,7 @@ int main(void)
         cmocka_unit_test(a_large_write_goes_on_in_the_background),
         cmocka_unit_test_setup(a_lock_is_waited_for, drive_clear),
         cmocka_unit_test_setup(changes_of_a_folder_are_told, drive_clear),
+        cmocka_unit_test_setup(changes_below_a_folder_are_told_with_their_path, drive_clear),
         cmocka_unit_test(a_terminal_is_a_console),
     };
     return cmocka_run_group_tests_name("nt io pipes", tests, io_open_all, io_close_all);

@@ -200,4 +200,31 @@ static inline double seconds_now(void)
 
 enum { GENERIC_ALL = 0x10000000, EVENT_ALL = 0x1F0003 };
 
+/* ---- what many tests do ---- */
+
+static inline HANDLE event_named(const OBJECT_ATTRIBUTES *attributes)
+{
+    HANDLE handle = 0;
+    STATUS_IS(NtCreateEvent(&handle, EVENT_ALL, attributes, 0, 0), STATUS_SUCCESS);
+    return handle;
+}
+
+struct object_basic { ULONG attributes, access, handles, references, rest[10]; };
+
+static inline struct object_basic basic_of(HANDLE handle)
+{
+    struct object_basic basic;
+    ULONG size = 0;
+    STATUS_IS(NtQueryObject(handle, 0, &basic, sizeof basic, &size), STATUS_SUCCESS);
+    assert_int_equal(size, 56);
+    return basic;
+}
+
+static inline void text_is(const UNICODE_STRING *string, const char *expected)
+{
+    assert_int_equal(string->length, strlen(expected) * 2);
+    for (size_t i = 0; expected[i]; i++)
+        assert_int_equal(string->buffer[i], expected[i]);
+}
+
 #endif

@@ -206,6 +206,26 @@ static void check_pages(uint32_t page)
         assert_int_equal(byte, model[page].content);
 }
 
+/* The books themselves: a balanced tree in order, with spans that are true; runs in order, never two equal in a row. */
+static int check_books(const struct mm_area *area, uintptr_t low, uintptr_t high)
+{
+    if (!area)
+        return 0;
+    assert_true(area->base >= low && mm_end(area) <= high);
+    int left = check_books(area->left, low, area->base), right = check_books(area->right, mm_end(area), high);
+    assert_true(left - right <= 1 && right - left <= 1);
+    assert_int_equal(area->height, 1 + (left > right ? left : right));
+    assert_int_equal(area->span_low, area->left ? area->left->span_low : mm_granule_down(area->base));
+    assert_int_equal(area->span_high, area->right ? area->right->span_high : mm_granule_up(mm_end(area)));
+    const struct mm_run *runs = mm_runs_array(&area->runs);
+    assert_int_equal(runs[0].at, 0);
+    for (uint32_t i = 1; i < area->runs.count; i++) {
+        assert_true(runs[i].at > runs[i - 1].at && runs[i].at < area->size && runs[i].at % PAGE == 0);
+        assert_int_not_equal(runs[i].state, runs[i - 1].state);
+    }
+    return area->height;
+}
+
 static void random_calls(void **state)
 {
     static void (*const steps[])(void) = {step_reserve, step_commit, step_commit, step_decommit, step_release, step_protect,
@@ -222,6 +242,7 @@ static void random_calls(void **state)
             check_query(page);
             check_pages(page);
         }
+        check_books(mm_root, 0, UINTPTR_MAX);
         if (i % 1000 == 0)
             for (uint32_t page = 0; page < WINDOW_PAGES; page++)
                 check_query(page), check_pages(page);
