@@ -8,7 +8,7 @@ BUILD   := build
 PREFIX  := /usr/local
 DESTDIR :=
 # 1 builds the 32-bit host and its guest DLLs too.
-PELOAD32 := 0
+PELOAD32 := 1
 # V=1 shows the whole commands.
 V :=
 

@@ -25,6 +25,9 @@
 /* Exit statuses that are peload's own; every other one is the guest's. */
 enum { CLI_USAGE_OR_WORLD = 125, CLI_NOT_LOADABLE = 126, CLI_NOT_FOUND = 127 };
 
+/* Hexadecimal digits of an address of the guest: it is as wide as this build. */
+enum { CLI_DIGITS = sizeof(void *) * 2 };
+
 /* A command gets the words behind its name, arguments[0] being the name; it returns an exit status. */
 int cli_run(int count, char **arguments);
 int cli_info(int count, char **arguments);

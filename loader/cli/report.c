@@ -57,7 +57,7 @@ static void address_tell(uint64_t address)
 {
     struct native_frame frame = {.ip = address};
     native_locate(address, &frame);
-    fprintf(stderr, "0x%016" PRIx64, address);
+    fprintf(stderr, "0x%0*" PRIx64, CLI_DIGITS, address);
     if (frame.module)
         fputs("  ", stderr), place_tell(&frame, false);
 }
@@ -96,7 +96,7 @@ static void registers_tell(const struct nt_context *c)
     enum { PER_LINE = 4 };
 #endif
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        fprintf(stderr, "  %-5s 0x%0*" PRIx64 "%s", rows[i].name, (int)sizeof(void *) * 2, rows[i].value,
+        fprintf(stderr, "  %-5s 0x%0*" PRIx64 "%s", rows[i].name, CLI_DIGITS, rows[i].value,
                 i % PER_LINE == PER_LINE - 1 || i + 1 == sizeof rows / sizeof *rows ? "\n" : "");
 }
 
@@ -117,7 +117,7 @@ void cli_report_unhandled(const struct nt_exception *record, const struct nt_con
     fputs("stack, innermost first\n", stderr);
     native_walk_begin(&walk, context);
     while (native_walk_next(&walk, &frame)) {
-        fprintf(stderr, "  #%-2u 0x%0*" PRIx64 "  ", depth, (int)sizeof(void *) * 2, frame.ip);
+        fprintf(stderr, "  #%-2u 0x%0*" PRIx64 "  ", depth, CLI_DIGITS, frame.ip);
         place_tell(&frame, depth++ > 0);
         putc('\n', stderr);
     }

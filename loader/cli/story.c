@@ -191,7 +191,7 @@ static void filled_tell(const struct module *program)
     fprintf(story.stream, "%" PRIu64 " regions: %" PRIu64 " mapped from the file, %" PRIu64 " copied, %" PRIu64 " zero fill\n",
             program->regions, program->mapped, program->copied, program->zero);
     more();
-    fprintf(story.stream, "%10s %9s     %-18s %8s  %s\n", "FILE", "bytes", "IMAGE", "KiB", "rights, sections");
+    fprintf(story.stream, "%10s %9s     %-*s %8s  %s\n", "FILE", "bytes", CLI_DIGITS + 2, "IMAGE", "KiB", "rights, sections");
     for (unsigned i = 0; i < story.region_count; i++) {
         const struct region *region = &story.regions[i];
         more();
@@ -199,7 +199,7 @@ static void filled_tell(const struct module *program)
             fprintf(story.stream, "0x%08" PRIx64 " %9s --> ", region->offset, grouped(region->bytes, number));
         else
             fprintf(story.stream, "%10s %9s     ", "", "");
-        fprintf(story.stream, "0x%016" PRIx64 " %8" PRIu64 "  %s  %s", region->address, region->size / 1024,
+        fprintf(story.stream, "0x%0*" PRIx64 " %8" PRIu64 "  %s  %s", CLI_DIGITS, region->address, region->size / 1024,
                 rights(region->rights, text), region->names);
         if (region->others)
             fprintf(story.stream, "%sand %u more", region->names[0] ? " " : "", region->others);
@@ -223,13 +223,13 @@ static void others_tell(void)
     unsigned moved = 0;
     uint64_t all_fixups = 0, all_slots = 0;
     more();
-    fprintf(story.stream, "%-18s %8s  %9s %9s  %-5s %s\n", "IMAGE", "KiB", "fix-ups", "imports", "moved", "all modules of this process");
+    fprintf(story.stream, "%-*s %8s  %9s %9s  %-5s %s\n", CLI_DIGITS + 2, "IMAGE", "KiB", "fix-ups", "imports", "moved", "all modules of this process");
     for (unsigned i = 0; i < story.count; i++) {
         const struct module *module = &story.modules[i];
         if (!module->base)
             continue;
         more();
-        fprintf(story.stream, "0x%016" PRIx64 " %8" PRIu64 "  %9s %9s  %-5s %s\n", module->base, module->size / 1024,
+        fprintf(story.stream, "0x%0*" PRIx64 " %8" PRIu64 "  %9s %9s  %-5s %s\n", CLI_DIGITS, module->base, module->size / 1024,
                 grouped(module->fixups, fixups), grouped(module->slots, slots), module->base != module->preferred ? "yes" : "no",
                 module->name);
         moved += module->base != module->preferred;
@@ -237,7 +237,7 @@ static void others_tell(void)
         all_slots += module->slots;
     }
     more();
-    fprintf(story.stream, "%-18s %8s  %9s %9s  %-5u %s\n", "", "", grouped(all_fixups, fixups), grouped(all_slots, slots), moved, "total");
+    fprintf(story.stream, "%-*s %8s  %9s %9s  %-5u %s\n", CLI_DIGITS + 2, "", "", grouped(all_fixups, fixups), grouped(all_slots, slots), moved, "total");
 }
 
 static void process_tell(void)
@@ -257,8 +257,8 @@ static void process_tell(void)
     fprintf(story.stream, "%s, a program for %s: %" PRIu64 " sections in %s bytes\n", program->name, program->kind, program->sections,
             grouped(program->bytes, number));
     step(2, "placed");
-    fprintf(story.stream, "0x%016" PRIx64 "-0x%016" PRIx64 ", %" PRIu64 " KiB, ", program->base, program->base + program->size - 1,
-            program->size / 1024);
+    fprintf(story.stream, "0x%0*" PRIx64 "-0x%0*" PRIx64 ", %" PRIu64 " KiB, ", CLI_DIGITS, program->base, CLI_DIGITS,
+            program->base + program->size - 1, program->size / 1024);
     if (program->base == program->preferred)
         fputs("its preferred base\n", story.stream);
     else
@@ -312,8 +312,8 @@ void cli_story_event(const struct ld_event *event)
 {
     struct module *module = event->module && !story.told ? module_of(event->module, event->phase == LD_OPEN) : NULL;
     if (event->phase == LD_START && !strcmp(event->verb, "thread")) {
-        snprintf(story.start, sizeof story.start, "the first thread of process %" PRIu64 " comes to 0x%016" PRIx64 " (%s+0x%" PRIx64 ")",
-                 event->count, event->address, event->module, event->address - event->from);
+        snprintf(story.start, sizeof story.start, "the first thread of process %" PRIu64 " comes to 0x%0*" PRIx64 " (%s+0x%" PRIx64 ")",
+                 event->count, CLI_DIGITS, event->address, event->module, event->address - event->from);
         process_tell();
     } else if (event->phase == LD_INIT && !story.told_order && !strcmp(event->verb, "attach")) {
         if (is_program(event->module))

@@ -80,13 +80,13 @@ void cli_trace_event(const struct cli_trace *trace, const struct ld_event *event
     else if (event->name)
         add(&line, " %s", event->name);
     if (event->address)
-        add(&line, " %s=0x%016" PRIx64, label->address, event->address);
+        add(&line, " %s=0x%0*" PRIx64, label->address, CLI_DIGITS, event->address);
     if (event->size)
         add(&line, " %s=0x%" PRIx64, label->size, event->size);
     if (event->count || event->phase == LD_TLS || event->phase == LD_RELOCATE)
         add(&line, " %s=%" PRIu64, label->count, event->count);
     if (event->from)
-        add(&line, event->phase == LD_FILL ? " %s=0x%" PRIx64 : " %s=0x%016" PRIx64, label->from, event->from);
+        add(&line, " %s=0x%0*" PRIx64, label->from, event->phase == LD_FILL ? 1 : CLI_DIGITS, event->from);
     if (event->rights >= 0)
         add(&line, " rights=%c%c%c", event->rights & HOST_READ ? 'R' : '-', event->rights & HOST_WRITE ? 'W' : '-',
             event->rights & HOST_EXECUTE ? 'X' : '-');

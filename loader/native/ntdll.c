@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Functions of ntdll (and two of kernelbase) that ldr.dll answers instead. Whoever imports them gets ours; those that
+/* Functions of ntdll (and a few of kernelbase) that ldr.dll answers instead. Whoever imports them gets ours; those that
  * ntdll also calls itself get a jump at their first byte as well. */
 static const struct replaced {
     const char *name;
@@ -50,6 +50,9 @@ static const struct replaced {
     /* second chances are told by the host, not by a debugger program */
     {"SetUnhandledExceptionFilter", false, true},
     {"UnhandledExceptionFilter", false, true},
+    /* Windows' refuses to release a part; Wine's kernelbase leaves that to its kernel, but NT's allows it */
+    {"VirtualFree", false, true},
+    {"VirtualFreeEx", false, true},
     {"wine_get_build_id", false, false},
     {"wine_get_host_version", false, false},
     {"wine_get_version", false, false},
@@ -71,7 +74,7 @@ static uint64_t redirect(struct loader *loader, const struct ld_module *exporter
 {
     (void)loader;
     if (exporter != native.ntdll) {
-        if ((name[0] != 'S' && name[0] != 'U') || length < 24)
+        if (name[0] != 'S' && name[0] != 'U' && name[0] != 'V')
             return 0;
         if (!kernelbase && !strcasecmp(exporter->name, "kernelbase.dll"))
             kernelbase = (struct ld_module *)(uintptr_t)exporter;

@@ -136,7 +136,8 @@ static bool name_is(const char *name, const WCHAR *wanted, unsigned length)
     return !name[length];
 }
 
-bool cm_default_value(const struct cm_node *node, const WCHAR *name, unsigned length, struct cm_data *data)
+NTSTATUS cm_default_value(const struct cm_node *node, const WCHAR *name, unsigned length, struct nt_string *spelling,
+                          struct cm_data *data)
 {
     struct cursor cursor;
     cursor_begin(&cursor, node);
@@ -144,13 +145,15 @@ bool cm_default_value(const struct cm_node *node, const WCHAR *name, unsigned le
         if (!name_is(cursor.name, name, length))
             continue;
         data->bytes = malloc((TEXT_LIMIT + 1) * sizeof(WCHAR));
-        if (!data->bytes)
-            return false;
+        spelling->text = malloc((length + 1) * sizeof(WCHAR));
+        if (!data->bytes || !spelling->text)
+            return STATUS_NO_MEMORY;
         data->type = cursor.value.type;
         data->length = value_bytes(&cursor.value, data->bytes);
-        return true;
+        spelling->length = (unsigned)nt_utf16_from_utf8(cursor.name, length, spelling->text, length + 1);
+        return STATUS_SUCCESS;
     }
-    return false;
+    return STATUS_OBJECT_NAME_NOT_FOUND;
 }
 
 /* ---- keys --------------------------------------------------------------------------------------------- */

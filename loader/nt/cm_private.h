@@ -87,8 +87,10 @@ bool cm_node_name(const struct cm_node *node, struct nt_string *out); /* "\REGIS
 /* ---- defaults (lock held) ---- */
 bool cm_children_fill(struct cm_node *node);           /* false: no memory */
 bool cm_values_fill(struct cm_node *node);
-/* One default value of a key whose values were not filled in yet; false: it has none of this name. */
-bool cm_default_value(const struct cm_node *node, const WCHAR *name, unsigned length, struct cm_data *data);
+/* One default value of a key whose values were not filled in yet: its own spelling and its contents, both malloc'd.
+ * STATUS_OBJECT_NAME_NOT_FOUND: it has none of this name. */
+NTSTATUS cm_default_value(const struct cm_node *node, const WCHAR *name, unsigned length, struct nt_string *spelling,
+                          struct cm_data *data);
 
 /* One line of the table: a key, or a value of the nearest key above that is one level higher. */
 struct cm_line {

@@ -123,15 +123,8 @@ static NTSTATUS found_by_name(struct cm_node *node, const struct nt_string *name
 {
     if (node->flags & CM_DELETED)
         return STATUS_KEY_DELETED;
-    if (node->flags & CM_VALUES_PENDING) {
-        if (!cm_default_value(node, name->text, name->length, &found->data))
-            return STATUS_OBJECT_NAME_NOT_FOUND;
-        found->name = (struct nt_string){malloc((name->length + 1) * sizeof(WCHAR)), name->length};
-        if (!found->name.text)
-            return STATUS_NO_MEMORY;
-        memcpy(found->name.text, name->text, name->length * sizeof(WCHAR));
-        return STATUS_SUCCESS;
-    }
+    if (node->flags & CM_VALUES_PENDING)
+        return cm_default_value(node, name->text, name->length, &found->name, &found->data);
     int index = cm_value_find(node, name->text, name->length);
     return index < 0 ? STATUS_OBJECT_NAME_NOT_FOUND : found_copy(cm_value_at(node, (uint32_t)index), found);
 }

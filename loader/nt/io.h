@@ -27,6 +27,9 @@ NTSTATUS nt_path_to_unix(const WCHAR *path, unsigned length, bool must_exist, ch
 /* unix path -> "C:\windows\system32\x.dll" or "Z:\home\..."; absolute, canonical input. length in WCHARs, 0: no room. */
 unsigned nt_path_to_dos(const char *unix_path, WCHAR *out, unsigned room);
 
+/* A handle on the console that the standard handles lie on, for the process parameters' ConsoleHandle (code pages, title).
+ * STATUS_INVALID_HANDLE: there is no terminal. */
+NTSTATUS nt_io_console(HANDLE *out);
 /* Gives the terminal back as it was found; before the process ends. */
 void nt_io_restore(void);
 /* The name in C:\users\NAME. */

@@ -70,6 +70,21 @@ NTSTATUS io_console_open(enum io_place place, ACCESS_MASK access, ULONG options,
     return STATUS_SUCCESS;
 }
 
+NTSTATUS nt_io_console(HANDLE *out)
+{
+    struct io_file *file;
+    int fd;
+    NTSTATUS status = io_console_open(IO_PLACE_CONSOLE, FILE_READ_DATA | FILE_WRITE_DATA, 0, &file, &fd);
+    if (status)
+        return status;
+    status = fd < 0 ? STATUS_INVALID_HANDLE
+                    : nt_handle_create(&file->file.head, nt_access_map(NT_FILE, 0x10000000), OBJ_INHERIT, fd, out);
+    io_file_release(file);
+    if (status && fd >= 0)
+        close(fd);
+    return status;
+}
+
 /* ---- output -------------------------------------------------------------------------------------- */
 
 static NTSTATUS send_all(int fd, const char *text, size_t length)

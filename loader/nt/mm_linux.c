@@ -72,7 +72,7 @@ bool mm_linux_readable(uintptr_t address)
 {
     char byte;
     struct iovec here = {&byte, 1}, there = {(void *)address, 1};
-    return process_vm_readv(getpid(), &here, 1, &there, 1, 0) == 1;
+    return process_vm_readv(getpid(), &here, 1, &there, 1, 0) == 1 || errno != EFAULT; /* a system that does not tell */
 }
 
 /* ---- what the host has mapped ---------------------------------------------------------------------- */

@@ -38,7 +38,8 @@ NTSTATUS mm_view_commit(struct mm_area *area, uintptr_t at, uintptr_t end, uint3
     NTSTATUS status = mm_area_set(area, at, end, MM_COMMITTED | protect);
     if (status)
         return status;
-    mm_runs_set(&backing->committed, (uintptr_t)low, (uintptr_t)high, (uintptr_t)backing->size, MM_COMMITTED);
+    mm_runs_set(&backing->committed, (uintptr_t)(low / MM_PAGE), (uintptr_t)(high / MM_PAGE), (uintptr_t)(backing->size / MM_PAGE),
+                MM_COMMITTED);
     for (struct mm_area *view = backing->first_view; view && !status; view = view->next_view) {
         uint64_t from = low > view->offset ? low : view->offset;
         uint64_t to = high < view->offset + view->size ? high : view->offset + view->size;

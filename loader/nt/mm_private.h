@@ -179,7 +179,7 @@ struct mm_backing {
     char *path;                     /* malloc'd, NULL: page file */
     uint64_t size;                  /* bytes */
     bool reserves;                  /* SEC_RESERVE: */
-    struct mm_runs committed;       /*   what any view has committed */
+    struct mm_runs committed;       /*   what any view has committed; in pages, not bytes: it may exceed this width */
     struct mm_area *first_view;
 };
 

@@ -63,7 +63,8 @@ static NTSTATUS view_show(struct mm_area *area, const struct view *view)
     if (backing->reserves) {
         for (uint32_t i = 0; i < backing->committed.count; i++) {
             const struct mm_run *run = &mm_runs_array(&backing->committed)[i];
-            uint64_t at = run->at, end = mm_runs_end(&backing->committed, i, (uintptr_t)backing->size);
+            uint64_t at = (uint64_t)run->at * MM_PAGE;
+            uint64_t end = (uint64_t)mm_runs_end(&backing->committed, i, (uintptr_t)(backing->size / MM_PAGE)) * MM_PAGE;
             if (at < view->offset)
                 at = view->offset;
             if (end > view->offset + area->size)
@@ -296,6 +297,6 @@ NTSTATUS nt_mm_map_file(const char *unix_path, void **base, size_t *size)
     mm_unlock();
     close(fd);
     *base = (void *)place;
-    *size = (size_t)about.st_size;
+    *size = status ? 0 : (size_t)about.st_size;
     return status;
 }

@@ -330,6 +330,48 @@ static void map_shows_rights(void **state)
     free(map);
 }
 
+/* A small PE32+ written field by field at the offsets of the PE Format, and its picture, worked out by hand: .text stands at
+ * an offset that is no page multiple; of .data's two pages the file has 0x200 bytes; .bss is nothing but zeroes; 0xa00
+ * bytes between two sections and 16 behind the last one stay out of memory. */
+static void map_draws_this(void **state)
+{
+    static const struct { unsigned at, width; uint64_t value; } fields[] = {
+        {0, 2, 0x5a4d}, {0x3c, 4, 0x80}, {0x80, 4, 0x4550}, {0x84, 2, 0x8664}, {0x86, 2, 3}, {0x94, 2, 240}, {0x96, 2, 0x22},
+        {0x98, 2, 0x20b}, {0xa8, 4, 0x1010}, {0xb0, 8, 0x140000000}, {0xb8, 4, 0x1000}, {0xbc, 4, 0x200}, {0xc8, 2, 6},
+        {0xd0, 4, 0x5000}, {0xd4, 4, 0x400}, {0xdc, 2, 3}, {0xe0, 8, 0x100000}, {0xe8, 8, 0x1000}, {0xf0, 8, 0x100000},
+        {0xf8, 8, 0x1000}, {0x104, 4, 16},
+        {0x188, 8, 0x747865742e /* .text */}, {0x190, 4, 0x123}, {0x194, 4, 0x1000}, {0x198, 4, 0x200}, {0x19c, 4, 0x400}, {0x1ac, 4, 0x60000020},
+        {0x1b0, 8, 0x617461642e /* .data */}, {0x1b8, 4, 0x1800}, {0x1bc, 4, 0x2000}, {0x1c0, 4, 0x200}, {0x1c4, 4, 0x1000}, {0x1d4, 4, 0xc0000040},
+        {0x1d8, 8, 0x7373622e /* .bss */}, {0x1e0, 4, 0x10}, {0x1e4, 4, 0x4000}, {0x1fc, 4, 0xc0000080},
+    };
+    static const char picture[] =
+        BAD ": PE32+ for x86-64, program, 3 sections\n\n"
+        "  1 FILE                               3 fill 2 IMAGE           address             RVA        size      7 protect, and what lies there\n"
+        "  offset          bytes +------------+      +------------++\n"
+        "  0x00000000       1024 |headers     | ===> |headers     || 0x0000000140000000  0x00000000 0x00001000  R--  then 3072 zero\n"
+        "  0x00000400        512 |.text       | ---> |.text       || 0x0000000140001000  0x00001000 0x00001000  R-X  entry point 0x1010, then 3584 zero\n"
+        "  0x00000600       2560 |slack       |                    |  not in the image\n"
+        "  0x00001000        512 |.data       | ===> |.data       || 0x0000000140002000  0x00002000 0x00001000  RW-  then 3584 zero\n"
+        "  0x00001200         16 |overlay     |                    |  not in the image\n"
+        "                                            |............|| 0x0000000140003000  0x00003000 0x00001000  RW-  zero fill: .data\n"
+        "                                            |............|| 0x0000000140004000  0x00004000 0x00001000  RW-  zero fill: .bss\n"
+        "                        +------------+      +------------++ SizeOfImage 0x5000 = 20480 bytes\n"
+        "\n  ===> pages of the file   ---> copied: its place in the file is no page multiple   ... zero fill\n";
+    unsigned char bytes[0x1210] = {0};
+    (void)state;
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        memcpy(bytes + fields[i].at, &fields[i].value, fields[i].width);
+    assert_true(text_write(BAD, bytes, sizeof bytes));
+    setenv("LC_ALL", "C", 1);
+    char *map = told((const char *[]){PELOAD, "map", BAD, NULL}, 0);
+    setenv("LC_ALL", "C.UTF-8", 1);
+    if (strcmp(map, picture))
+        fprintf(stderr, "expected\n%s\ngot\n%s\n", picture, map);
+    bool same = !strcmp(map, picture);
+    free(map);
+    assert_true(same);
+}
+
 /* ---- files that talk back ------------------------------------------------------------------------------ */
 
 /* A DLL's name with control characters, quotes and bytes that are no UTF-8 reaches neither terminal nor JSON as it is. */
@@ -400,7 +442,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(sections_agree), cmocka_unit_test(imports_agree), cmocka_unit_test(exports_agree), cmocka_unit_test(relocations_agree),
-        cmocka_unit_test(json_is_json), cmocka_unit_test(map_is_whole), cmocka_unit_test(map_shows_rights),
+        cmocka_unit_test(json_is_json), cmocka_unit_test(map_is_whole), cmocka_unit_test(map_shows_rights), cmocka_unit_test(map_draws_this),
         cmocka_unit_test(hostile_names_are_escaped), cmocka_unit_test(broken_tables_are_told),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

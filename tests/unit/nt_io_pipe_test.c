@@ -241,11 +241,13 @@ static void listening_waits_for_a_client(void **state)
     STATUS_IS(control(server, LISTEN, NULL, 0, NULL, 0, NULL), STATUS_SUCCESS);
     STATUS_IS(read_at(server, text, 16, NULL, &done), STATUS_SUCCESS);
     assert_memory_equal(text, "made it", 7);
-    closed((HANDLE)(uintptr_t)kernel_thread_join(thread));
+    HANDLE old = (HANDLE)(uintptr_t)kernel_thread_join(thread);
     STATUS_IS(control(server, DISCONNECT, NULL, 0, NULL, 0, NULL), STATUS_SUCCESS);
     thread = kernel_thread_start(client_later, NULL);
     STATUS_IS(control(server, LISTEN, NULL, 0, NULL, 0, NULL), STATUS_SUCCESS); /* the same handle serves the next */
     STATUS_IS(read_at(server, text, 16, NULL, &done), STATUS_SUCCESS);
+    STATUS_IS(read_at(old, text, 16, NULL, &done), STATUS_PIPE_DISCONNECTED); /* and not the one before */
+    closed(old);
     closed((HANDLE)(uintptr_t)kernel_thread_join(thread));
     closed(server);
 }

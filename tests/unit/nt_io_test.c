@@ -177,6 +177,7 @@ static void overwriting_counts_as_writing_and_a_refusal_changes_nothing(void **s
     file_make("kept", "precious");
     struct created one = create("\\??\\C:\\kept", READ_, FILE_SHARE_READ, FILE_OPEN, SYNC);
     STATUS_IS(create("\\??\\C:\\kept", READ_, SHARE_ALL, FILE_OVERWRITE_IF, SYNC).status, STATUS_SHARING_VIOLATION);
+    STATUS_IS(create("\\??\\C:\\kept", ACCESS_SYNCHRONIZE, SHARE_ALL, FILE_OVERWRITE_IF, SYNC).status, STATUS_SHARING_VIOLATION);
     assert_string_equal(file_text("kept"), "precious");
     closed(one.handle);
     one = create("\\??\\C:\\kept", READ_, SHARE_ALL, FILE_OVERWRITE_IF, SYNC);

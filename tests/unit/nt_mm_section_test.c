@@ -322,15 +322,28 @@ static void reserved_sections(void **state)
     unmap(two);
     NtClose(section);
 
-    if (sizeof(void *) == 8) { /* nothing is spent on what is not committed */
-        section = created(0x200000000, PAGE_READWRITE, SEC_RESERVE, 0);
-        uintptr_t big = mapped(section, 0, 0, PAGE_READWRITE);
-        assert_basic(big, big, (SIZE_T)0x200000000, MEM_RESERVE, 0, MEM_MAPPED);
-        STATUS_IS(allocate_at(big + 0x1ffff0000, PAGE, MEM_COMMIT, PAGE_READWRITE), STATUS_SUCCESS);
-        assert_int_equal(touch(big + 0x1ffff0000, true), NT_FAULT_HANDLED);
+    /* Nothing is spent on what is not committed; 32-bit processes see a window of it. */
+    section = created(0x200000000, PAGE_READWRITE, SEC_RESERVE, 0);
+    SIZE_T window = 0x10000000;
+    uintptr_t big = 0, other = 0;
+    STATUS_IS(map_at(section, &big, 0, 0x180000000, &window, 0, PAGE_READWRITE), STATUS_SUCCESS);
+    assert_basic(big, big, window, MEM_RESERVE, 0, MEM_MAPPED);
+    STATUS_IS(allocate_at(big + 0x123000, PAGE, MEM_COMMIT, PAGE_READWRITE), STATUS_SUCCESS);
+    assert_int_equal(touch(big + 0x123000, true), NT_FAULT_HANDLED);
+    STATUS_IS(map_at(section, &other, 0, 0x180120000, &window, 0, PAGE_READONLY), STATUS_SUCCESS);
+    assert_basic(other, other, 0x3000, MEM_RESERVE, 0, MEM_MAPPED);
+    assert_basic(other + 0x3000, other + 0x3000, PAGE, MEM_COMMIT, PAGE_READONLY, MEM_MAPPED);
+    assert_int_equal(*(char *)(other + 0x3000), 1);
+    unmap(big), unmap(other);
+    size = 0;
+    big = 0;
+    NTSTATUS status = map_at(section, &big, 0, 0, &size, 0, PAGE_READWRITE);
+    STATUS_IS(status, sizeof(void *) == 8 ? STATUS_SUCCESS : STATUS_NO_MEMORY);
+    if (!status) {
+        assert_int_equal((uint64_t)size, 0x200000000);
         unmap(big);
-        NtClose(section);
     }
+    NtClose(section);
 }
 
 static void named_sections(void **state)
