@@ -72,6 +72,13 @@ void nt_ps_on_stop(void *data)
 NTSTATUS nt_ps_call_exit(struct nt_thread *thread, NTSTATUS status)
 {
     struct nt_apc apc;
+    struct nt_context with_apc;
+    bool delivered = false;
+    /* While still in the kernel: the queue has a lock, and the guest's stack may grow by what is pushed. */
+    if (status == STATUS_USER_APC && nt_ke_apc_take(&apc)) {
+        nt_arch_context_of_call(thread, status, &with_apc);
+        delivered = nt_arch_push_apc(&with_apc, &apc, nt_process.apc_entry);
+    }
     thread->in_kernel = 0; /* from here on the stop signal acts; what came before is seen below */
     if (thread->ending) {
         thread->in_kernel = 1;
@@ -79,18 +86,17 @@ NTSTATUS nt_ps_call_exit(struct nt_thread *thread, NTSTATUS status)
     }
     if (thread->object->suspend_count > 0) {
         struct nt_context context;
-        nt_arch_context_of_call(thread, status, &context);
+        if (delivered)
+            context = with_apc;
+        else
+            nt_arch_context_of_call(thread, status, &context);
         struct nt_context before = context;
         park(thread, &context);
-        if (memcmp(&before, &context, sizeof before))
+        if (delivered || memcmp(&before, &context, sizeof before))
             nt_arch_resume(&context); /* somebody set another context */
     }
-    if (status == STATUS_USER_APC && nt_ke_apc_take(&apc)) {
-        struct nt_context context;
-        nt_arch_context_of_call(thread, status, &context);
-        if (nt_arch_push_apc(&context, &apc, nt_process.apc_entry))
-            nt_arch_resume(&context);
-    }
+    if (delivered)
+        nt_arch_resume(&with_apc);
     return status;
 }
 

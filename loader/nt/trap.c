@@ -219,6 +219,7 @@ bool nt_trap_open(void)
     action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
     action.sa_sigaction = on_fault;
     sigemptyset(&action.sa_mask);
+    sigaddset(&action.sa_mask, NT_SIGNAL_STOP); /* a thread must not be parked inside the memory manager's lock */
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
         if (sigaction(faults[i], &action, NULL))
             return false;
