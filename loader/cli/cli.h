@@ -69,6 +69,7 @@ void cli_trace_missing_call(const struct cli_trace *trace, const char *name);
 #define CLI_STORY_PHASES (~0u & ~(1u << LD_SYSCALL))
 void cli_story_open(FILE *stream, const char *program);
 void cli_story_event(const struct ld_event *event);
+void cli_story_loaded(void); /* everything up to the first thread is known: told now */
 void cli_story_exit(uint32_t exit_code);
 
 /* ---- check.c: what is missing is collected, then told at once, as text or as JSON. */

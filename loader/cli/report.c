@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -106,6 +107,10 @@ void cli_report_unhandled(const struct nt_exception *record, const struct nt_con
     struct native_walk walk;
     struct native_frame frame;
     unsigned depth = 0;
+    /* One report: another thread that fails meanwhile waits for the end of the process, which comes with the first. */
+    static atomic_flag begun = ATOMIC_FLAG_INIT;
+    while (atomic_flag_test_and_set(&begun))
+        pause();
     cli_say("%s: unhandled exception 0x%08" PRIX32 "%s%s", native.main ? native.main->name : "the guest", record->code,
             name ? " " : "", name ? name : "");
     fputs("  at        ", stderr);

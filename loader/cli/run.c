@@ -269,6 +269,8 @@ static int start(struct native_options *lane)
     if (run.check) {
         if (!prepared)
             cli_check_missing(&error);
+        if (run.story)
+            cli_story_loaded();
         return cli_check_end(run.program, &native.loader, run.json);
     }
     if (!prepared) {

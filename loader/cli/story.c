@@ -212,8 +212,13 @@ static void bound_tell(const struct module *program)
     char number[32];
     step(5, "bound");
     fprintf(story.stream, "%s functions in the import address table:", grouped(program->slots, number));
-    for (unsigned i = 0; i < story.exporter_count; i++)
-        fprintf(story.stream, "%s %s (%" PRIu64 ")", i ? "," : "", story.exporters[i].name, story.exporters[i].slots);
+    for (unsigned i = 0; i < story.exporter_count; i++) {
+        bool breaks = i && i % 4 == 0; /* long lists go on below */
+        fputs(breaks ? ",\n" : i ? "," : "", story.stream);
+        if (breaks)
+            fprintf(story.stream, "%13s", "");
+        fprintf(story.stream, " %s (%" PRIu64 ")", story.exporters[i].name, story.exporters[i].slots);
+    }
     fputs(story.exporter_count ? "\n" : " none\n", story.stream);
 }
 
@@ -240,7 +245,7 @@ static void others_tell(void)
     fprintf(story.stream, "%-*s %8s  %9s %9s  %-5u %s\n", CLI_DIGITS + 2, "", "", grouped(all_fixups, fixups), grouped(all_slots, slots), moved, "total");
 }
 
-static void process_tell(void)
+void cli_story_loaded(void)
 {
     char number[32];
     const struct module *program = NULL;
@@ -314,7 +319,7 @@ void cli_story_event(const struct ld_event *event)
     if (event->phase == LD_START && !strcmp(event->verb, "thread")) {
         snprintf(story.start, sizeof story.start, "the first thread of process %" PRIu64 " comes to 0x%0*" PRIx64 " (%s+0x%" PRIx64 ")",
                  event->count, CLI_DIGITS, event->address, event->module, event->address - event->from);
-        process_tell();
+        cli_story_loaded();
     } else if (event->phase == LD_INIT && !story.told_order && !strcmp(event->verb, "attach")) {
         if (is_program(event->module))
             order_tell(true);

@@ -17,7 +17,7 @@ static const struct replaced {
     /* the loader's private state: modules are ours */
     {"LdrAddRefDll", true, false},
     {"LdrDisableThreadCalloutsForDll", false, false},
-    {"LdrFindEntryForAddress", false, false},
+    {"LdrFindEntryForAddress", true, false}, /* 10.0 keeps a tree of its own */
     {"LdrGetDllFullName", false, false},
     {"LdrGetDllHandle", false, false},
     {"LdrGetDllHandleEx", false, false},

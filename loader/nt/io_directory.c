@@ -246,10 +246,14 @@ static NTSTATUS entry_add(struct answer *answer, const struct layout *layout, co
     return part < bytes ? STATUS_BUFFER_OVERFLOW : STATUS_SUCCESS;
 }
 
-static NTSTATUS entries_collect(struct search *search, int fd, const struct layout *layout, bool single, struct answer *answer)
+static NTSTATUS entries_collect(struct search *search, struct io_file *file, int fd, const struct layout *layout, bool single,
+                                struct answer *answer)
 {
+    char folder[PATH_MAX];
     const struct io_listing *listing = search->listing;
     NTSTATUS status = STATUS_SUCCESS;
+    if (!io_file_path(file, folder, sizeof folder))
+        folder[0] = 0;
     for (; search->position < listing->count && status == STATUS_SUCCESS && !(single && answer->any); search->position++) {
         const struct io_entry *entry = &listing->entries[search->position];
         const WCHAR *name = listing->wides + entry->wide;
@@ -258,7 +262,7 @@ static NTSTATUS entries_collect(struct search *search, int fd, const struct layo
             continue;
         if (answer->any && answer->done + 7 + layout->name + entry->wide_length * sizeof(WCHAR) > answer->room)
             break; /* before asking the disk for nothing */
-        if (layout->information_class != 12 && io_facts_of_path(fd, listing->names + entry->name, &facts))
+        if (layout->information_class != 12 && io_facts_of_entry(fd, folder, listing->names + entry->name, &facts))
             continue; /* gone meanwhile */
         status = entry_add(answer, layout, &facts, name, entry->wide_length);
         if (status == STATUS_MORE_ENTRIES)
@@ -283,7 +287,7 @@ static NTSTATUS directory_query(struct io_file *file, int fd, const struct layou
     pthread_mutex_lock(&search->mutex);
     NTSTATUS status = search_begin(search, file, fd, mask, restart);
     if (!status)
-        status = entries_collect(search, fd, layout, single, &answer);
+        status = entries_collect(search, file, fd, layout, single, &answer);
     pthread_mutex_unlock(&search->mutex);
     if (answer.any && !nt_write(buffer, answer.data, answer.done))
         status = STATUS_ACCESS_VIOLATION;

@@ -154,7 +154,9 @@ struct io_facts {
 };
 NTSTATUS io_facts_of_fd(int fd, struct io_facts *facts);
 NTSTATUS io_facts_basic(int fd, struct io_facts *facts); /* without HIDDEN and SYSTEM: one call less */
-NTSTATUS io_facts_of_path(int folder, const char *path, struct io_facts *facts); /* follows symbolic links that lead somewhere */
+/* Both follow symbolic links that lead somewhere. folder_path "": not known. */
+NTSTATUS io_facts_of_path(const char *path, struct io_facts *facts);
+NTSTATUS io_facts_of_entry(int folder, const char *folder_path, const char *name, struct io_facts *facts);
 NTSTATUS io_status_of_errno(int error);
 /* The path of an open file, copied: false when it has none or there is no room. */
 bool io_file_path(struct io_file *file, char *out, size_t room);

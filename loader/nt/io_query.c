@@ -49,12 +49,12 @@ static NTSTATUS facts_of_name(const OBJECT_ATTRIBUTES *attributes, struct io_fac
         return status;
     if (name.place != IO_PLACE_PATH)
         return STATUS_INVALID_PARAMETER;
-    status = io_facts_of_path(-1, name.path, facts);
+    status = io_facts_of_path(name.path, facts);
     if (status == STATUS_OBJECT_NAME_NOT_FOUND || status == STATUS_OBJECT_PATH_NOT_FOUND) {
         enum io_found found = io_name_resolve(&name, true, false);
         if (found != IO_FOUND)
             return io_found_status(found);
-        status = io_facts_of_path(-1, name.path, facts);
+        status = io_facts_of_path(name.path, facts);
         if (status == STATUS_OBJECT_NAME_NOT_FOUND || status == STATUS_OBJECT_PATH_NOT_FOUND) {
             *facts = (struct io_facts){.created = nt_process.created, .accessed = nt_process.created,
                                        .written = nt_process.created, .changed = nt_process.created,

@@ -189,7 +189,7 @@ static NTSTATUS target_check(struct setting *setting, struct io_name *name, ULON
         return STATUS_SUCCESS;
     NTSTATUS status = io_facts_of_fd(setting->fd, &own);
     if (!status)
-        status = io_facts_of_path(-1, name->path, &there);
+        status = io_facts_of_path(name->path, &there);
     if (status)
         return status;
     *same = own.serial == there.serial && own.device == there.device;
