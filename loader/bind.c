@@ -234,6 +234,13 @@ static void tell_slot(struct loader *loader, const struct ld_module *module, con
              .detail = exporter->name, .address = address, .from = module->base + import->slot.value);
 }
 
+/* The function, or the DLL that a forwarder names, is not there; nothing else went wrong. */
+static bool is_absent(const struct ld_error *error)
+{
+    return error->ntstatus == LD_STATUS_ENTRYPOINT_NOT_FOUND || error->ntstatus == LD_STATUS_ORDINAL_NOT_FOUND ||
+           error->ntstatus == LD_STATUS_DLL_NOT_FOUND;
+}
+
 /* One descriptor: all functions from one DLL. */
 static bool bind_descriptor(struct binding *work, const struct pe_import_module *descriptor, struct ld_module *exporter)
 {
@@ -248,6 +255,9 @@ static bool bind_descriptor(struct binding *work, const struct pe_import_module 
         uint64_t address = import.by_ordinal
                                ? resolve(&work->search, (struct step){exporter, NULL, 0, import.ordinal})
                                : resolve(&work->search, (struct step){exporter, import.name, import.name_len, import.hint});
+        if (!address && loader->substitute && is_absent(work->search.error))
+            address = loader->substitute(loader, exporter, import.by_ordinal ? NULL : import.name, import.name_len,
+                                         import.ordinal);
         if (!address) {
             /* A slot that stays empty is told once and faults at address 0 if it is ever called. */
             if (!loader->missing)

@@ -97,6 +97,14 @@ bool ld_find(struct loader *loader, const char *name, const struct ld_module *im
     if (ld_apiset_is_name(full) && !through_apiset(loader, name, importer, full, sizeof(full), error))
         return false;
 
+    const char *redirected = ld_manifest_path(loader, full);
+    if (redirected) {
+        ld_text_set(path, room, redirected);
+        LD_TRACE(loader->trace, LD_FIND, .verb = "assembly", .module = full, .name = path,
+                 .detail = importer ? importer->name : NULL);
+        return true;
+    }
+
     *already = ld_module_by_name(loader, full);
     if (*already) {
         LD_TRACE(loader->trace, LD_FIND, .verb = "already", .module = (*already)->name, .name = name,

@@ -9,6 +9,7 @@
  *     fill      the bytes; before relocation, which works on the image and not on the file
  *     relocate  before binding: import tables and export tables may hold addresses themselves
  *     cookie    behind relocation, which makes its address right; Windows has it before the imports
+ *     manifest  before the imports, whose names it may lead to other files
  *     (its imports, each in turn: the module is in the list by now, so a cycle ends at it)
  *   Pass 2 binds. All export tables are there, wherever a cycle or a forwarder leads.
  *     bind      forwarders may map more modules; they stand at the list's end and so are met later in this pass
@@ -62,6 +63,17 @@ static struct ld_module *open_file(struct loader *loader, const char *path, stru
     return same ? same : module;
 }
 
+/* Whoever asks first decides how the name is spelled: GetModuleFileName shows the letters of that request. */
+static void keep_spelling(struct ld_module *module, const char *name)
+{
+    const char *last = name + strlen(name);
+    while (last != name && last[-1] != '/' && last[-1] != '\\')
+        last--;
+    size_t length = strcspn(last, " ");
+    if (length <= strlen(module->name) && ld_text_equal(module->name, last, length))
+        memcpy(module->name, last, length);
+}
+
 /* A file for another machine does not end the search: folders of both kinds may stand in the path.
  * Never inlined: the room for a path must not lie on the stack once per level of the graph. */
 static __attribute__((noinline)) struct ld_module *open_name(struct loader *loader, const char *name,
@@ -73,6 +85,8 @@ static __attribute__((noinline)) struct ld_module *open_name(struct loader *load
         return module;
     for (unsigned refused = 1;; refused++) {
         module = open_file(loader, path, error);
+        if (module && module->is_new && !module->base)
+            keep_spelling(module, name);
         if (module || error->phase != LD_OPEN || error->pe.code != PE_BAD_MACHINE ||
             !ld_find_again(loader, name, importer, refused, path, sizeof(path), error))
             return module;
@@ -161,14 +175,18 @@ static struct ld_module *map_graph(struct loader *loader, struct ld_module *modu
         ld_fail(error, LD_FIND, module, LD_STATUS_STACK_OVERFLOW, "the imports go deeper than 100 modules");
         return NULL;
     }
+    const struct ld_module *outer = loader->manifest_of;
     loader->depth++;
     take_role(loader, module);
     bool done = ld_place(loader, module, error) && ld_fill(loader, module, error) && ld_relocate(loader, module, error) &&
-                ld_cookie(loader, module, error);
+                ld_cookie(loader, module, error) && ld_manifest(loader, module, error);
     if (done) {
         module->state = LD_FILLED;
+        if (module->redirects && !module->is_main)
+            loader->manifest_of = module;
         done = module->no_resolve || map_imports(loader, module, error);
     }
+    loader->manifest_of = outer;
     loader->depth--;
     return done ? module : NULL;
 }

@@ -20,6 +20,11 @@ bool ld_place(struct loader *loader, struct ld_module *module, struct ld_error *
 bool ld_fill(struct loader *loader, struct ld_module *module, struct ld_error *error);
 bool ld_relocate(struct loader *loader, struct ld_module *module, struct ld_error *error);
 bool ld_cookie(struct loader *loader, struct ld_module *module, struct ld_error *error);
+/* Which files the manifest of the program (resource 1) or of a DLL (resource 2) puts in the place of DLL names. A manifest
+ * that cannot be understood redirects nothing. */
+bool ld_manifest(struct loader *loader, struct ld_module *module, struct ld_error *error);
+/* The file that stands for the DLL `name` now; NULL: no manifest that counts speaks of it. */
+const char *ld_manifest_path(const struct loader *loader, const char *name);
 /* Fills the IAT of one module whose needs are all mapped. Forwarders may load more: through ld_load_need. */
 bool ld_bind(struct loader *loader, struct ld_module *module, struct ld_error *error);
 bool ld_tls(struct loader *loader, struct ld_module *module, struct ld_error *error);

@@ -22,6 +22,14 @@ bool ld_name_equal(const char *a, const char *b)
     return false;
 }
 
+bool ld_text_equal(const char *a, const char *b, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if (fold(a[i]) != fold(b[i]))
+            return false;
+    return true;
+}
+
 void ld_text_set(char *to, size_t room, const char *from)
 {
     size_t length = from ? strlen(from) : 0;
@@ -36,15 +44,16 @@ void ld_text_set(char *to, size_t room, const char *from)
 
 struct ld_module *ld_module_new(struct loader *loader, const char *path)
 {
-    /* One piece of memory for the record and its path; the name is the path's last component. */
+    /* One piece of memory for the record, its path and its name, which is the path's last component. */
     size_t length = strlen(path);
-    struct ld_module *module = calloc(1, sizeof(*module) + length + 1);
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+    struct ld_module *module = calloc(1, sizeof(*module) + length + 1 + strlen(name) + 1);
     if (!module)
         return NULL;
     module->path = (char *)(module + 1);
     memcpy(module->path, path, length + 1);
-    const char *slash = strrchr(module->path, '/');
-    module->name = slash ? module->path + (slash - module->path) + 1 : module->path;
+    module->name = strcpy(module->path + length + 1, name);
     module->tls_slot = -1;
 
     module->prev = loader->last;
@@ -84,6 +93,10 @@ void ld_module_free(struct loader *loader, struct ld_module *module)
     }
     if (module->file.bytes)
         host->file_close(host, &module->file);
+    for (struct ld_redirect *redirect = module->redirects, *next; redirect; redirect = next) {
+        next = redirect->next;
+        free(redirect);
+    }
     free(module->regions);
     free(module->imported);
     free(module->needs);

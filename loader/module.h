@@ -34,7 +34,7 @@ struct ld_module {
 
     /* find */
     char *path;                     /* host path, UTF-8 */
-    char *name;                     /* base name as the file spells it (first-loaded spelling wins) */
+    char *name;                     /* base name, spelled as by whoever asked first (the file's own letters otherwise) */
     struct host_file file;          /* open until protect is done, then closed */
 
     /* open */
@@ -54,6 +54,10 @@ struct ld_module {
 
     /* relocate */
     uint32_t fixups, fixup_pages;   /* how many were applied, on how many pages */
+
+    /* manifest */
+    bool has_manifest;              /* a manifest of its own: resource 1 of the program, 2 of a DLL */
+    struct ld_redirect *redirects;  /* malloc'd list; files of side-by-side assemblies that the manifest names */
 
     /* bind */
     struct ld_module **needs;       /* malloc'd; direct dependencies in import order, forwarder targets behind them */
@@ -100,6 +104,9 @@ struct loader {
     /* cookie */
     uint64_t random;                /* from the lane, a seed that nobody can guess; 0: security cookies are left alone */
 
+    /* manifest: the innermost module under way whose manifest leads to assemblies; NULL: only the program's counts */
+    const struct ld_module *manifest_of;
+
     /* load */
     unsigned depth;                 /* of the graph walk that is under way; 0: no load is under way */
     bool root_no_resolve;           /* DONT_RESOLVE_DLL_REFERENCES for the root of the next load */
@@ -109,6 +116,9 @@ struct loader {
     /* bind: collects every missing DLL and function rather than stopping at the first (run --check). NULL: stop. */
     void (*missing)(struct loader *loader, const struct ld_error *error);
     unsigned missing_count;
+    /* bind: an address for a function that is not there (run --missing=stub). NULL, or 0 as its answer: the load fails. */
+    uint64_t (*substitute)(struct loader *loader, const struct ld_module *exporter, const char *name, uint32_t len,
+                           uint32_t ordinal);
 
     /* tls: slots in use, rising; slot 0 is the first module's. */
     struct ld_module **tls_modules; /* malloc'd; NULL entry: free slot */
@@ -153,6 +163,14 @@ bool ld_fail_host(struct ld_error *error, enum ld_phase phase, const struct ld_m
 bool ld_fail_pe(struct ld_error *error, enum ld_phase phase, const struct ld_module *module, const struct pe_error *pe);
 /* Equal without regard to ASCII case; both NUL-terminated. */
 bool ld_name_equal(const char *a, const char *b);
+bool ld_text_equal(const char *a, const char *b, size_t length); /* the first `length` characters; neither may end before */
+/* An entry of ld_module.redirects: the file that stands for a DLL's name. */
+struct ld_redirect {
+    struct ld_redirect *next;
+    char *name; /* base name; behind the path in the same block */
+    char path[];
+};
+
 /* Copies at most room - 1 bytes and a NUL: for the names in an ld_error. */
 void ld_text_set(char *to, size_t room, const char *from);
 

@@ -35,7 +35,7 @@ int cli_map(int count, char **arguments);
 
 /* ---- main.c */
 /* Tells about an option that getopt_long refused; returns CLI_USAGE_OR_WORLD. */
-int cli_usage(const char *command, char **arguments);
+int cli_usage(const char *command);
 
 /* ---- places.c: each text stays for the life of the process. */
 /* The folder of the DLL set: `wanted` (--dll-path), or the environment, or the cache. NULL: told why not. */

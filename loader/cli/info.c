@@ -114,7 +114,7 @@ int cli_info(int count, char **arguments)
         if (option == 'h')
             return fputs(help, stdout) < 0 || fflush(stdout) ? CLI_USAGE_OR_WORLD : 0;
         if (option < 256)
-            return cli_usage("info", arguments);
+            return cli_usage("info");
         if (option == 256 + OPTION_JSON)
             json = true;
         else
@@ -124,7 +124,7 @@ int cli_info(int count, char **arguments)
     }
     if (optind + 1 != count) {
         cli_say(optind == count ? "info: no FILE" : "info: one FILE at a time");
-        return cli_usage("info", arguments);
+        return cli_usage("info");
     }
     return tell(arguments[optind], wanted, any, json);
 }

@@ -29,9 +29,8 @@ static const struct command {
     int (*function)(int count, char **arguments);
 } commands[] = {{"run", cli_run}, {"info", cli_info}, {"map", cli_map}};
 
-int cli_usage(const char *command, char **arguments)
+int cli_usage(const char *command)
 {
-    (void)arguments;
     fprintf(stderr, "peload: see `peload%s%s --help`\n", command ? " " : "", command ? command : "");
     return CLI_USAGE_OR_WORLD;
 }
@@ -46,11 +45,11 @@ int main(int count, char **arguments)
             return fputs(help, stdout) < 0 || fflush(stdout) ? CLI_USAGE_OR_WORLD : 0;
         if (option == 'V')
             return puts("peload " PELOAD_VERSION) < 0 || fflush(stdout) ? CLI_USAGE_OR_WORLD : 0;
-        return cli_usage(NULL, arguments);
+        return cli_usage(NULL);
     }
     if (optind == count) {
         cli_say("no command: run, info or map");
-        return cli_usage(NULL, arguments);
+        return cli_usage(NULL);
     }
     const char *word = arguments[optind];
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
@@ -61,5 +60,5 @@ int main(int count, char **arguments)
             return commands[i].function(count - first, arguments + first);
         }
     cli_say("no such command: %s", word);
-    return cli_usage(NULL, arguments);
+    return cli_usage(NULL);
 }

@@ -198,12 +198,12 @@ int cli_map(int count, char **arguments)
         if (option == 'h')
             return fputs(help, stdout) < 0 || fflush(stdout) ? CLI_USAGE_OR_WORLD : 0;
         if (option != 'j')
-            return cli_usage("map", arguments);
+            return cli_usage("map");
         json = true;
     }
     if (optind + 1 != count) {
         cli_say(optind == count ? "map: no FILE" : "map: one FILE at a time");
-        return cli_usage("map", arguments);
+        return cli_usage("map");
     }
     struct cli_source source;
     struct output out;

@@ -165,7 +165,7 @@ static bool environment_open(char **entries)
 static int wrong(const char *what, const char *word)
 {
     cli_say("%s: %s", what, word);
-    return cli_usage("run", NULL);
+    return cli_usage("run");
 }
 
 /* 0, or the exit status of a wrong or unanswered word. */
@@ -187,7 +187,7 @@ static int option_take(int option)
         if (!strchr(optarg, '=') || optarg[0] == '=')
             return wrong("--env wants NAME=VALUE", optarg);
         return environment_set(optarg) ? 0 : wrong("--env", "no memory");
-    default: return cli_usage("run", NULL);
+    default: return cli_usage("run");
     }
 }
 

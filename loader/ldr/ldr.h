@@ -105,6 +105,8 @@ IMPORT NTSTATUS NTAPI LdrLockLoaderLock(ULONG flags, ULONG *result, SIZE_T *cook
 IMPORT NTSTATUS NTAPI LdrUnlockLoaderLock(ULONG flags, SIZE_T cookie);
 IMPORT NTSTATUS NTAPI LdrFindResource_U(void *module, const ULONG_PTR *path, ULONG level, const void **entry);
 IMPORT NTSTATUS NTAPI NtGetNlsSectionPtr(ULONG type, ULONG id, void *unknown, void **base, SIZE_T *size);
+IMPORT NTSTATUS NTAPI NtQueryDefaultLocale(BOOLEAN user, ULONG *lcid);
+IMPORT NTSTATUS NTAPI RtlGetLocaleFileMappingAddress(void **base, ULONG *lcid, LARGE_INTEGER *size);
 IMPORT NTSTATUS NTAPI NtContinue(struct nt_context *context, BOOLEAN alertable);
 IMPORT NTSTATUS NTAPI NtTerminateProcess(HANDLE process, NTSTATUS status);
 IMPORT NTSTATUS NTAPI NtTerminateThread(HANDLE thread, NTSTATUS status);

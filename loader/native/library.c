@@ -153,7 +153,7 @@ static bool entries_add(void)
         if (module->entry)
             continue;
         struct nt_ldr_entry *entry = entry_make(module);
-        if (!entry)
+        if (!entry || !native_module_cells(module))
             return false;
         if (module->is_main) { /* Windows lists the EXE first, whatever had to be mapped before it here */
             list_prepend(&native.lists->load_order, &entry->load_order);

@@ -55,6 +55,7 @@ _Noreturn void native_start(void);
 /* ---- between the files of this folder ---- */
 
 bool native_system_open(struct ld_error *error);          /* ntdll.c: ntdll, ldr.dll, redirection, system-call numbers */
+bool native_module_cells(struct ld_module *module);       /* a new module's own way into the kernel, where it has one */
 uint64_t native_export(struct ld_module *module, const char *name); /* 0: none */
 bool native_lists_build(void);                            /* library.c: PEB.Ldr and an entry for every module */
 NTSTATUS native_private_call(uint32_t number, const uintptr_t *arguments);

@@ -83,7 +83,7 @@ static bool same_name(const char *entry, const char *name)
 static bool is_unix_only(const char *entry)
 {
     static const char *const names[] = {"PATH", "HOME", "TMP", "TEMP", "TMPDIR", "PWD", "OLDPWD", "SHELL", "_", "SHLVL",
-                                        "LD_LIBRARY_PATH", "LD_PRELOAD", "TERMCAP", "SystemRoot", "windir", "SystemDrive",
+                                        "USERNAME", "WINEUSERNAME", "LD_LIBRARY_PATH", "LD_PRELOAD", "TERMCAP", "SystemRoot", "windir", "SystemDrive",
                                         "ComSpec", "PATHEXT", "OS", "PROCESSOR_ARCHITECTURE", "NUMBER_OF_PROCESSORS"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (same_name(entry, names[i]))
@@ -125,7 +125,7 @@ static void environment_build(struct text *text, char *const *unix_environment)
                                   "ProgramData=C:\\ProgramData", "ALLUSERSPROFILE=C:\\ProgramData", "PUBLIC=C:\\users\\Public",
                                   "COMPUTERNAME=PELOAD",
                                   sizeof(void *) == 8 ? "PROCESSOR_ARCHITECTURE=AMD64" : "PROCESSOR_ARCHITECTURE=x86"};
-    enum { FIXED = sizeof fixed / sizeof *fixed, OWN = 3, MORE = OWN + 2 };
+    enum { FIXED = sizeof fixed / sizeof *fixed, OWN = 3, MORE = OWN + 3 };
     size_t count = 0, unix_count = 0;
     while (unix_environment[unix_count])
         unix_count++;
@@ -152,11 +152,12 @@ static void environment_build(struct text *text, char *const *unix_environment)
     for (size_t i = 0; i < OWN; i++)
         if (own[i])
             all[count++] = own[i];
-    char name[280] = "USERNAME=";
-    if (user) {
-        strncat(name, user, sizeof name - strlen(name) - 1);
-        all[count++] = name;
-    }
+    /* Wine's advapi32 answers GetUserName from a variable of its own. */
+    char name[280], wine_name[290];
+    snprintf(name, sizeof name, "USERNAME=%.250s", user && *user ? user : getuid() ? "user" : "root");
+    snprintf(wine_name, sizeof wine_name, "WINE%s", name);
+    all[count++] = name;
+    all[count++] = wine_name;
     snprintf(processors, sizeof processors, "NUMBER_OF_PROCESSORS=%ld", sysconf(_SC_NPROCESSORS_ONLN));
     all[count++] = processors;
     qsort(all, count, sizeof *all, by_name);

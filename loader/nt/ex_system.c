@@ -2,6 +2,7 @@
 #include "loader/nt/ex_private.h"
 #include "loader/nt/io.h"
 
+#include <errno.h>
 #include <cpuid.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -116,8 +117,13 @@ static NTSTATUS interrupts(void *buffer, ULONG length, ULONG *returned)
     enum { ENTRY = 24, LIMIT = 64 };
     UCHAR counters[ENTRY * LIMIT];
     unsigned count = ex_processor_count() < LIMIT ? ex_processor_count() : LIMIT;
-    if (getrandom(counters, sizeof counters, 0) != sizeof counters)
-        memset(counters, 0, sizeof counters);
+    /* advapi32 makes its random numbers of these: they must be random, or the question fails. */
+    for (size_t done = 0; done < count * ENTRY;) {
+        ssize_t more = getrandom(counters + done, count * ENTRY - done, 0);
+        if (more < 0 && errno != EINTR)
+            return STATUS_UNSUCCESSFUL;
+        done += more > 0 ? (size_t)more : 0;
+    }
     return ex_answer(buffer, length, returned, counters, count * ENTRY);
 }
 

@@ -99,7 +99,7 @@ NTSTATUS NtCancelIoFile(HANDLE handle, IO_STATUS_BLOCK *io)
     NTSTATUS status = io_file_of_handle(handle, 0, &file, NULL, NULL);
     if (status)
         return status;
-    if (file->pending)
+    if (__atomic_load_n(&file->pending, __ATOMIC_RELAXED))
         io_later_cancel(file, NULL, io_thread_id());
     io_file_release(file);
     return io_status_give(io, STATUS_SUCCESS, 0);
@@ -111,7 +111,7 @@ NTSTATUS NtCancelIoFileEx(HANDLE handle, IO_STATUS_BLOCK *which, IO_STATUS_BLOCK
     NTSTATUS status = io_file_of_handle(handle, 0, &file, NULL, NULL);
     if (status)
         return status;
-    bool any = file->pending && io_later_cancel(file, which, 0);
+    bool any = __atomic_load_n(&file->pending, __ATOMIC_RELAXED) && io_later_cancel(file, which, 0);
     io_file_release(file);
     NTSTATUS written = io_status_give(io, any ? STATUS_SUCCESS : STATUS_NOT_FOUND, 0);
     return written == STATUS_ACCESS_VIOLATION ? written : any ? STATUS_SUCCESS : STATUS_NOT_FOUND;

@@ -26,6 +26,8 @@ static void file_destroy(struct nt_object *object)
 {
     struct io_file *file = (struct io_file *)object;
     file_closed(object); /* an object that never got a handle */
+    if (file->pipe)
+        io_pipe_destroyed(file);
     if (file->file.kind == NT_FILE_DIRECTORY) {
         io_search_forget(file->unique);
         io_watch_forget(file->unique);
@@ -65,13 +67,13 @@ NTSTATUS io_file_create(uint32_t kind, uint32_t options, const char *path, struc
     if (status)
         return status;
     struct io_file *file = *out = (struct io_file *)object;
-    nt_type_destroy[NT_FILE] = file_destroy;
-    nt_type_closed[NT_FILE] = file_closed;
-    nt_type_full_name[NT_FILE] = file_full_name;
     file->file.kind = kind;
     file->file.options = options;
     uint32_t size = path ? (uint32_t)strlen(path) + 1 : 0;
     nt_lock();
+    nt_type_destroy[NT_FILE] = file_destroy;
+    nt_type_closed[NT_FILE] = file_closed;
+    nt_type_full_name[NT_FILE] = file_full_name;
     struct io_root *root = io_root();
     if (root)
         file->unique = ++root->unique;

@@ -65,7 +65,7 @@ void io_finish_end(struct io_finish *finish, NTSTATUS status, ULONG_PTR informat
             finish->event->signal = 1;
             nt_ke_wake(finish->event);
         }
-        if (was_pending && !--file->pending) {
+        if (was_pending && !__atomic_sub_fetch(&file->pending, 1, __ATOMIC_RELAXED)) {
             file->file.head.signal = 1;
             nt_ke_wake(&file->file.head);
         }
@@ -205,7 +205,7 @@ NTSTATUS io_later_add(const struct io_later *from)
         *later = *from;
         nt_lock();
         file->file.head.references++;
-        file->pending++;
+        __atomic_add_fetch(&file->pending, 1, __ATOMIC_RELAXED);
         file->file.head.signal = 0;
         nt_unlock();
         later->finish.io = from->finish.io;
@@ -225,7 +225,7 @@ NTSTATUS io_later_add(const struct io_later *from)
     }
     if (later) {
         nt_lock();
-        if (!--file->pending)
+        if (!__atomic_sub_fetch(&file->pending, 1, __ATOMIC_RELAXED))
             file->file.head.signal = 1;
         nt_unlock();
         io_file_release(file);

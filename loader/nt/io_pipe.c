@@ -15,9 +15,8 @@ enum { INBOUND, OUTBOUND, DUPLEX };
 void io_pipe_ignore_signal(void)
 {
     static bool ignored;
-    if (!ignored)
+    if (!__atomic_exchange_n(&ignored, true, __ATOMIC_RELAXED))
         signal(SIGPIPE, SIG_IGN);
-    ignored = true;
 }
 
 /* The socket of a pipe keeps message boundaries if its writes are to be messages. */
@@ -70,8 +69,7 @@ static void pipe_leave(struct io_pipe *pipe)
 void io_pipe_closed(struct io_file *file)
 {
     struct io_pipe *pipe = nt_at(file->pipe);
-    file->pipe = 0;
-    if (file->pipe_server) {
+    if (pipe->server == nt_ref_of(file)) {
         pipe->server = 0;
         if (pipe->client_fd >= 0 && pipe->process == (uint32_t)getpid())
             close(pipe->client_fd);
@@ -79,8 +77,15 @@ void io_pipe_closed(struct io_file *file)
     } else if (pipe->client == nt_ref_of(file)) {
         pipe->client = 0;
         if (pipe->state == PIPE_CONNECTED)
-            pipe->state = PIPE_CLOSING;
+            __atomic_store_n(&pipe->state, PIPE_CLOSING, __ATOMIC_RELEASE);
     }
+}
+
+/* An operation that is still on its way out may look at the pipe until the file object itself goes. */
+void io_pipe_destroyed(struct io_file *file)
+{
+    struct io_pipe *pipe = nt_at(file->pipe);
+    file->pipe = 0;
     pipe_leave(pipe);
 }
 
@@ -246,7 +251,7 @@ static NTSTATUS client_connect(const struct io_name *name, ACCESS_MASK access, s
         return STATUS_ACCESS_DENIED;
     *fd = pipe->client_fd;
     pipe->client_fd = -1;
-    pipe->state = PIPE_CONNECTED;
+    __atomic_store_n(&pipe->state, PIPE_CONNECTED, __ATOMIC_RELEASE);
     pipe->client = nt_ref_of(file);
     pipe->users++;
     file->pipe = nt_ref_of(pipe);
@@ -311,7 +316,7 @@ static NTSTATUS pair_renew(struct io_file *file, int fd)
     nt_lock();
     pipe->client_fd = ends[1];
     pipe->process = (uint32_t)getpid();
-    pipe->state = PIPE_LISTENING;
+    __atomic_store_n(&pipe->state, PIPE_LISTENING, __ATOMIC_RELEASE);
     memset(pipe->queue, 0, sizeof pipe->queue);
     ((struct nt_object *)nt_at(pipe->event))->signal = 0;
     nt_unlock();
@@ -355,7 +360,7 @@ static NTSTATUS control_disconnect(struct io_file *file, int fd)
     else if (pipe->state == PIPE_LISTENING)
         status = STATUS_PIPE_LISTENING;
     if (!status)
-        pipe->state = PIPE_DISCONNECTED;
+        __atomic_store_n(&pipe->state, PIPE_DISCONNECTED, __ATOMIC_RELEASE);
     pipe->client = status ? pipe->client : 0;
     nt_unlock();
     if (!status)

@@ -246,7 +246,8 @@ NTSTATUS io_pipe_control(struct io_file *file, int fd, ULONG code, const void *i
                          ULONG output_length, ULONG_PTR *done, NTSTATUS (**step)(struct io_later *, ULONG_PTR *), short *events);
 NTSTATUS io_pipe_query(struct io_file *file, int fd, ULONG information_class, void *buffer, ULONG length, ULONG_PTR *done);
 NTSTATUS io_pipe_set(struct io_file *file, ULONG information_class, const void *buffer, ULONG length);
-void io_pipe_closed(struct io_file *file);  /* lock held */
+void io_pipe_closed(struct io_file *file);    /* lock held: its last handle was closed */
+void io_pipe_destroyed(struct io_file *file); /* lock held: the object goes */
 void io_pipe_ignore_signal(void);
 NTSTATUS io_console_read(int fd, void *buffer, uint32_t length, ULONG_PTR *done);
 NTSTATUS io_console_control(struct io_file *file, int fd, ULONG code, const void *input, ULONG input_length, void *output,

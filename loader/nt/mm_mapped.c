@@ -165,5 +165,5 @@ NTSTATUS NtFlushVirtualMemory(HANDLE process, const void **guest_base, SIZE_T *g
     io.status = status;
     if (!status && (!NT_PUT(guest_base, at) || !NT_PUT(guest_size, size)))
         return STATUS_ACCESS_VIOLATION;
-    return NT_PUT(guest_io, io) ? status : STATUS_ACCESS_VIOLATION;
+    return !guest_io || NT_PUT(guest_io, io) ? status : STATUS_ACCESS_VIOLATION; /* Wine's FlushViewOfFile passes none */
 }

@@ -281,7 +281,9 @@ NTSTATUS NtCreateSection(HANDLE *handle, ACCESS_MASK access, const OBJECT_ATTRIB
     LARGE_INTEGER size = {.value = 0};
     struct nt_attributes attributes;
     struct making making = {.fd = -1};
-    if (guest_size && !NT_GET(size, guest_size))
+    HANDLE none = 0;
+    /* Wine's CreateFileMapping returns the handle that stands there, whatever the status. */
+    if ((guest_size && !NT_GET(size, guest_size)) || !NT_PUT(handle, none))
         return STATUS_ACCESS_VIOLATION;
     if (size.value < 0)
         return STATUS_SECTION_TOO_BIG;

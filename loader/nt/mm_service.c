@@ -80,38 +80,6 @@ NTSTATUS mm_wish_capture(const void *parameters, ULONG count, struct mm_wish *wi
     return STATUS_SUCCESS;
 }
 
-/* ---- copies between buffers of the guest ----------------------------------------------------------- */
-
-/* Page by page: what was copied before the first bad page counts. */
-static NTSTATUS copy(uintptr_t to, uintptr_t from, SIZE_T size, SIZE_T *guest_done)
-{
-    char page[4096];
-    SIZE_T done = 0;
-    while (done < size) {
-        SIZE_T piece = MM_PAGE - ((from + done) & (MM_PAGE - 1));
-        if (piece > size - done)
-            piece = size - done;
-        if (!nt_read(page, (const void *)(from + done), piece) || !nt_write((void *)(to + done), page, piece))
-            break;
-        done += piece;
-    }
-    if (guest_done && !NT_PUT(guest_done, done))
-        return STATUS_ACCESS_VIOLATION;
-    return done == size ? STATUS_SUCCESS : STATUS_PARTIAL_COPY;
-}
-
-NTSTATUS NtReadVirtualMemory(HANDLE process, const void *address, void *buffer, SIZE_T size, SIZE_T *done)
-{
-    NTSTATUS status = mm_process(process, PROCESS_VM_READ);
-    return status ? status : copy((uintptr_t)buffer, (uintptr_t)address, size, done);
-}
-
-NTSTATUS NtWriteVirtualMemory(HANDLE process, void *address, const void *buffer, SIZE_T size, SIZE_T *done)
-{
-    NTSTATUS status = mm_process(process, PROCESS_VM_WRITE);
-    return status ? status : copy((uintptr_t)address, (uintptr_t)buffer, size, done);
-}
-
 /* ---- small ones ------------------------------------------------------------------------------------ */
 
 /* x86 sees its own stores. */

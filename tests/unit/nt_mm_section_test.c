@@ -96,7 +96,9 @@ static char file_byte(off_t at)
 static void creation_mistakes(void **state)
 {
     (void)state;
-    HANDLE handle = 0;
+    HANDLE handle = 77;
+    STATUS_IS(create(&handle, SECTION_ALL, 0, PAGE_READWRITE, SEC_COMMIT, 0), STATUS_INVALID_PARAMETER_4);
+    assert_int_equal(handle, 0); /* what Wine's kernelbase returns is what stands there */
     STATUS_IS(create(&handle, SECTION_ALL, -1, PAGE_READWRITE, SEC_COMMIT, 0), STATUS_SECTION_TOO_BIG);
     STATUS_IS(create(&handle, SECTION_ALL, 0, PAGE_READWRITE, SEC_COMMIT, 0), STATUS_INVALID_PARAMETER_4);
     static const ULONG protect[] = {0, PAGE_NOACCESS, PAGE_READONLY | PAGE_READWRITE, PAGE_EXECUTE_READ | PAGE_READWRITE,
@@ -437,6 +439,7 @@ static void file_views(void **state)
     STATUS_IS(NtFlushVirtualMemory(NT_CURRENT_PROCESS, (const void **)&at, &size, &io), STATUS_SUCCESS);
     assert_int_equal(at, shared);
     assert_int_equal(io.status, STATUS_SUCCESS);
+    STATUS_IS(NtFlushVirtualMemory(NT_CURRENT_PROCESS, (const void **)&at, &size, NULL), STATUS_SUCCESS);
     struct { UNICODE_STRING string; WCHAR text[200]; } name;
     STATUS_IS(NtQueryVirtualMemory(NT_CURRENT_PROCESS, (void *)part, 2, &name, sizeof name, NULL), STATUS_SUCCESS);
     assert_int_equal(name.text[name.string.length / 2 - 1], file_path[strlen(file_path) - 1]);

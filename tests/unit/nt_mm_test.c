@@ -518,6 +518,27 @@ static void reading_and_writing(void **state)
     STATUS_IS(NtReadVirtualMemory(0x5550, from, to, 4, &done), STATUS_INVALID_HANDLE);
 }
 
+/* WriteProcessMemory's documented use: code is changed without asking for the right to write first. Read-only data is not. */
+static void writing_code(void **state)
+{
+    (void)state;
+    SIZE_T done = 0;
+    ULONG old;
+    uintptr_t base = allocated(3 * PAGE, RESERVE_COMMIT, PAGE_READWRITE);
+    memset((void *)base, 0x11, 3 * PAGE);
+    STATUS_IS(protect_pages(base, 2 * PAGE, PAGE_EXECUTE_READ, &old), STATUS_SUCCESS);
+    STATUS_IS(protect_pages(base + 2 * PAGE, PAGE, PAGE_READONLY, &old), STATUS_SUCCESS);
+    STATUS_IS(NtWriteVirtualMemory(NT_CURRENT_PROCESS, (void *)(base + PAGE - 2), "abcd", 4, &done), STATUS_SUCCESS);
+    assert_memory_equal((void *)(base + PAGE - 2), "abcd", 4);
+    assert_basic(base, base, 2 * PAGE, MEM_COMMIT, PAGE_EXECUTE_READ, MEM_PRIVATE);
+    STATUS_IS(NtWriteVirtualMemory(NT_CURRENT_PROCESS, (void *)(base + 2 * PAGE - 2), "abcd", 4, &done), STATUS_PARTIAL_COPY);
+    assert_int_equal(done, 2);
+    assert_int_equal(*(char *)(base + 2 * PAGE), 0x11);
+    STATUS_IS(NtReadVirtualMemory(NT_CURRENT_PROCESS, (void *)(base + 3 * PAGE - 2), &old, 4, &done), STATUS_PARTIAL_COPY);
+    assert_int_equal(done, 2);
+    STATUS_IS(release(base, 0, MEM_RELEASE), STATUS_SUCCESS);
+}
+
 /* ---- querying -------------------------------------------------------------------------------------- */
 
 static void querying(void **state)
@@ -825,7 +846,7 @@ int main(void)
         cmocka_unit_test(host_mappings_are_taken), cmocka_unit_test(huge_reservations), cmocka_unit_test(reservation_sizes), cmocka_unit_test(freeing),
         cmocka_unit_test(protecting), cmocka_unit_test(guard_fires_once), cmocka_unit_test(stack_grows_and_overflows),
         cmocka_unit_test(late_faults_are_repeated), cmocka_unit_test(write_watch), cmocka_unit_test(locking_and_reset),
-        cmocka_unit_test(reading_and_writing), cmocka_unit_test(querying), cmocka_unit_test(placeholders), cmocka_unit_test(prefetching),
+        cmocka_unit_test(reading_and_writing), cmocka_unit_test(writing_code), cmocka_unit_test(querying), cmocka_unit_test(placeholders), cmocka_unit_test(prefetching),
         cmocka_unit_test(images), cmocka_unit_test(hundred_thousand),
     };
     return cmocka_run_group_tests(tests, mm_open, NULL);
