@@ -60,8 +60,8 @@ static void single_next(struct cursor *cursor, const struct cm_line *line)
 {
     snprintf(cursor->name, sizeof cursor->name, "%s", line->name);
     switch (line->kind) {
-    case CM_LINE_NUMBER:
-        cursor->value.type = REG_DWORD;
+    case CM_LINE_NUMBER: case CM_LINE_BYTES:
+        cursor->value.type = line->kind == CM_LINE_NUMBER ? REG_DWORD : REG_BINARY;
         cursor->value.length = sizeof line->number;
         memcpy(cursor->value.bytes, &line->number, sizeof line->number);
         break;

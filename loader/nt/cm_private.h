@@ -97,12 +97,12 @@ struct cm_line {
     uint8_t depth;
     uint8_t kind;                /* CM_LINE_* */
     uint16_t computed;           /* enum cm_computed */
-    uint32_t number;             /* a DWORD's */
+    uint32_t number;             /* a DWORD's, or four bytes */
     const char *name, *text;     /* UTF-8; the value "" is the key's own */
 };
 /* STRINGS, SORTS and PAGES stand for many values, "name=text" with blanks between: the text as it is, as the last two
  * digits of a sort's GUID, as the number in a code page's file name. */
-enum { CM_LINE_KEY, CM_LINE_LINK_KEY, CM_LINE_STRING, CM_LINE_EXPAND, CM_LINE_NUMBER, CM_LINE_LINK, CM_LINE_COMPUTED, CM_LINE_STRINGS,
+enum { CM_LINE_KEY, CM_LINE_LINK_KEY, CM_LINE_STRING, CM_LINE_EXPAND, CM_LINE_NUMBER, CM_LINE_BYTES, CM_LINE_LINK, CM_LINE_COMPUTED, CM_LINE_STRINGS,
        CM_LINE_SORTS, CM_LINE_PAGES };
 /* What depends on the machine, the user or the version. */
 enum cm_computed { CM_USER_SID, CM_USER_NAME, CM_USER_PROFILE, CM_COMPUTER_NAME, CM_HOST_NAME, CM_LOGON_SERVER, CM_BUILD, CM_BUILD_LAB,

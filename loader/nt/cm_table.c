@@ -13,7 +13,10 @@
 #define PROFILE(depth, name, below) {depth, CM_LINE_COMPUTED, CM_USER_PROFILE, 0, name, below}
 #define MANY(depth, kind, pairs) {depth, kind, 0, 0, "", pairs}
 
-#define PROVIDER(name, type) KEY(7, name), SZ(8, "Image Path", "C:\\windows\\system32\\rsaenh.dll"), NUMBER(8, "Type", type)
+/* advapi32 wants a signature to be there; it does not look at it. */
+#define PROVIDER(name, type) \
+    KEY(7, name), SZ(8, "Image Path", "C:\\windows\\system32\\rsaenh.dll"), {8, CM_LINE_BYTES, 0, 0xefbeadde, "Signature", NULL}, \
+        NUMBER(8, "Type", type)
 #define PROVIDER_TYPE(key, name, text) KEY(7, key), SZ(8, "Name", name), SZ(8, "TypeName", text)
 #define ROAMING "\\AppData\\Roaming\\Microsoft\\Windows\\"
 #define LOCAL "\\AppData\\Local\\Microsoft\\Windows\\"

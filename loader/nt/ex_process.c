@@ -33,10 +33,12 @@ NTSTATUS ex_process_get(HANDLE handle, ACCESS_MASK access, struct nt_process_obj
     return status;
 }
 
+/* Where Windows has the base priority (8 for a normal process) Wine 8.0's kernelbase!GetPriorityClass expects the
+ * priority class, PROCESS_PRIORITY_CLASS's number: it is what most programs see of this field. */
 static NTSTATUS basic(const struct nt_process_object *process, void *buffer, ULONG length, ULONG *returned)
 {
     struct { NTSTATUS exit_status; void *peb; ULONG_PTR affinity; LONG priority; ULONG_PTR id, parent; } information = {
-        process->exit_status, (void *)(uintptr_t)process->peb, ex_affinity(), 8, process->id, process->parent_id};
+        process->exit_status, (void *)(uintptr_t)process->peb, ex_affinity(), own.priority_class, process->id, process->parent_id};
     _Static_assert(sizeof information == NT_WIDTH(0x18, 0x30), "PROCESS_BASIC_INFORMATION");
     if (!information.peb && is_own(process))
         information.peb = nt_process.peb;

@@ -203,63 +203,6 @@ static NTSTATUS __wine_dbg_write(const char *guest, ULONG length)
     return written;
 }
 
-/* *size: the room, then what is needed with the NUL. */
-static NTSTATUS wine_nt_to_unix_file_name(const OBJECT_ATTRIBUTES *guest_attributes, char *name, ULONG *guest_size,
-                                          ULONG disposition)
-{
-    struct nt_attributes attributes;
-    char path[4096];
-    ULONG room, size;
-    enum { OPEN = 1, OVERWRITE = 4 };
-    if (!NT_GET(room, guest_size))
-        return STATUS_ACCESS_VIOLATION;
-    NTSTATUS status = nt_attributes_capture(guest_attributes, &attributes);
-    if (status)
-        return status;
-    if (attributes.root || !attributes.name.text)
-        status = attributes.root ? STATUS_NOT_SUPPORTED : STATUS_OBJECT_PATH_SYNTAX_BAD;
-    else
-        status = nt_path_to_unix(attributes.name.text, attributes.name.length, disposition == OPEN || disposition == OVERWRITE, path,
-                                 sizeof path);
-    nt_attributes_free(&attributes);
-    if (status)
-        return status;
-    size = (ULONG)strlen(path) + 1;
-    if (!NT_PUT(guest_size, size))
-        return STATUS_ACCESS_VIOLATION;
-    if (room < size)
-        return STATUS_BUFFER_TOO_SMALL;
-    return nt_write(name, path, size) ? STATUS_SUCCESS : STATUS_ACCESS_VIOLATION;
-}
-
-/* The same the other way: "\??\Z:\x", *size in units with the NUL. */
-static NTSTATUS wine_unix_to_nt_file_name(const char *guest, WCHAR *buffer, ULONG *guest_size)
-{
-    char path[4096];
-    WCHAR text[4 + 4096 + 32] = {'\\', '?', '?', '\\'};
-    ULONG room, length = 0;
-    if (!NT_GET(room, guest_size))
-        return STATUS_ACCESS_VIOLATION;
-    for (;; length++) {
-        if (length == sizeof path)
-            return STATUS_NAME_TOO_LONG;
-        if (!nt_read(path + length, guest + length, 1))
-            return STATUS_ACCESS_VIOLATION;
-        if (!path[length])
-            break;
-    }
-    unsigned units = path[0] == '/' ? nt_path_to_dos(path, text + 4, 4096) : 0;
-    if (!units)
-        return STATUS_NO_SUCH_FILE;
-    ULONG size = units + 4 + 1;
-    if (!NT_PUT(guest_size, size))
-        return STATUS_ACCESS_VIOLATION;
-    if (room < size)
-        return STATUS_BUFFER_TOO_SMALL;
-    text[size - 1] = 0;
-    return nt_write(buffer, text, size * sizeof(WCHAR)) ? STATUS_SUCCESS : STATUS_ACCESS_VIOLATION;
-}
-
 /* There is no server, and host programs are not started from inside. */
 static NTSTATUS wine_server_call(void *request) { (void)request; return STATUS_NOT_SUPPORTED; }
 static NTSTATUS wine_server_fd_to_handle(int fd, ULONG access, ULONG attributes, HANDLE *handle)
@@ -293,6 +236,7 @@ const struct nt_service nt_services_ex[] = {
     NT_SERVICE(NtSetDefaultUILanguage, 1),
     NT_SERVICE(NtQueryInstallUILanguage, 1),
     NT_SERVICE(NtQuerySystemInformation, 4),
+    {"RtlGetNativeSystemInformation", 4, (void (*)(void))NtQuerySystemInformation}, /* a stub of its own, the same number */
     NT_SERVICE(NtQuerySystemInformationEx, 6),
     NT_SERVICE(NtSetSystemInformation, 3),
     NT_SERVICE(NtQueryInformationProcess, 5),
@@ -337,8 +281,6 @@ const struct nt_service nt_services_ex[] = {
     NT_SERVICE(NtSetDebugFilterState, 3),
     NT_SERVICE(__wine_dbg_write, 2),
     NT_SERVICE(__wine_unix_spawnvp, 2),
-    NT_SERVICE(wine_nt_to_unix_file_name, 4),
-    NT_SERVICE(wine_unix_to_nt_file_name, 3),
     NT_SERVICE(wine_server_call, 1),
     NT_SERVICE(wine_server_fd_to_handle, 4),
     NT_SERVICE(wine_server_handle_to_fd, 4),

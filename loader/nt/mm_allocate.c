@@ -164,7 +164,8 @@ NTSTATUS NtAllocateVirtualMemory(HANDLE process, void **base, ULONG_PTR zero_bit
     return allocate(process, base, size, type, protect, &wish);
 }
 
-NTSTATUS NtAllocateVirtualMemoryEx(HANDLE process, void **base, SIZE_T *size, ULONG type, ULONG protect, void *parameters, ULONG count)
+NTSTATUS NtAllocateVirtualMemoryEx(HANDLE process, void **base, SIZE_T *size, ULONG type, ULONG protect,
+                                   void *parameters, ULONG count)
 {
     struct mm_wish wish;
     NTSTATUS status = mm_wish_capture(parameters, count, &wish);

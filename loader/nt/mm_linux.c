@@ -145,7 +145,8 @@ void mm_linux_learn(uintptr_t low, uintptr_t high)
         for (; (end = __builtin_strchr(line, '\n')); line = end + 1) {
             uintptr_t from, to;
             number_hex(number_hex(line, &from) + 1, &to);
-            if (from < nt_process.user_high && to > nt_process.user_low && !wholly_known(from, to) && count < sizeof lines / sizeof *lines)
+            if (from < nt_process.user_high && to > nt_process.user_low && !wholly_known(from, to) &&
+                count < sizeof lines / sizeof *lines)
                 lines[count].low = from, lines[count++].high = to;
         }
         have -= (size_t)(line - text);

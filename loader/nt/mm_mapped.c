@@ -11,7 +11,10 @@
 /* What a section's protection lets its views have, by the number of its lowest bit. */
 bool mm_view_allows(uint32_t section_protect, uint32_t protect)
 {
-    enum { READ = PAGE_NOACCESS | PAGE_READONLY | PAGE_WRITECOPY, EXECUTE = READ | PAGE_EXECUTE | PAGE_EXECUTE_READ | PAGE_EXECUTE_WRITECOPY };
+    enum {
+        READ = PAGE_NOACCESS | PAGE_READONLY | PAGE_WRITECOPY,
+        EXECUTE = READ | PAGE_EXECUTE | PAGE_EXECUTE_READ | PAGE_EXECUTE_WRITECOPY
+    };
     uint32_t allowed;
     switch (section_protect & 0xff) {
     case PAGE_NOACCESS: allowed = PAGE_NOACCESS; break;
@@ -38,8 +41,8 @@ NTSTATUS mm_view_commit(struct mm_area *area, uintptr_t at, uintptr_t end, uint3
     NTSTATUS status = mm_area_set(area, at, end, MM_COMMITTED | protect);
     if (status)
         return status;
-    mm_runs_set(&backing->committed, (uintptr_t)(low / MM_PAGE), (uintptr_t)(high / MM_PAGE), (uintptr_t)(backing->size / MM_PAGE),
-                MM_COMMITTED);
+    mm_runs_set(&backing->committed, (uintptr_t)(low / MM_PAGE), (uintptr_t)(high / MM_PAGE),
+                (uintptr_t)(backing->size / MM_PAGE), MM_COMMITTED);
     for (struct mm_area *view = backing->first_view; view && !status; view = view->next_view) {
         uint64_t from = low > view->offset ? low : view->offset;
         uint64_t to = high < view->offset + view->size ? high : view->offset + view->size;
@@ -77,7 +80,8 @@ NTSTATUS mm_view_protect(struct mm_area *area, uintptr_t at, uintptr_t end, uint
             next = end;
         bool copies = mm_runs_array(&area->runs)[run].state & MM_COPYING;
         int error = copies ? mm_linux_protect(at, next - at, rights)
-                           : mm_linux_file(at, next - at, rights, false, true, area->backing->fd, area->offset + (at - area->base));
+                           : mm_linux_file(at, next - at, rights, false, true, area->backing->fd,
+                                           area->offset + (at - area->base));
         if (error)
             return mm_linux_status(error);
         mm_area_note(area, at, next, MM_COMMITTED | protect);

@@ -102,7 +102,7 @@ NTSTATUS mm_placeholder_leave(struct mm_area *area)
     mm_runs_close(&area->runs);
     mm_runs_open(&area->runs, 0);
     area->type = MEM_PRIVATE;
-    area->flags = MM_PLACEHOLDER;
+    area->flags = MM_PLACEHOLDER | (area->flags & MM_PADDED);
     area->protect = PAGE_NOACCESS;
     return STATUS_SUCCESS;
 }

@@ -110,7 +110,8 @@ uintptr_t mm_tree_place(uintptr_t size, const struct mm_wish *wish);
 /* How an area's pages come into being on the host, at a place that the books call free. EEXIST: the host has something there. */
 typedef int mm_maker(uintptr_t base, uintptr_t size, void *context);
 
-/* Makes an area at base (or, base 0, where the wish and the host agree) whose pages are all `state`; in the tree on return. Lock held. */
+/* Makes an area at base (or, base 0, where the wish and the host agree) whose pages are all `state`; in the tree on
+ * return. Lock held. */
 NTSTATUS mm_area_create(uintptr_t base, uintptr_t size, const struct mm_wish *wish, uint32_t type, uint32_t protect,
                         uint32_t flags, uint32_t state, mm_maker *maker, void *context, struct mm_area **out);
 /* Out of the tree and freed; `unmap`: its pages too. Lock held. */
@@ -144,7 +145,8 @@ int mm_linux_protect(uintptr_t base, uintptr_t size, int rights);
 int mm_linux_decommit(uintptr_t base, uintptr_t size);            /* contents gone, range kept */
 void mm_linux_release(uintptr_t base, uintptr_t size);
 bool mm_linux_readable(uintptr_t address);                        /* by asking the system, without a fault */
-/* Puts what the host has mapped and the books do not know into the tree; [low, high), where it surely has something, is not free afterwards. */
+/* Puts what the host has mapped and the books do not know into the tree; [low, high), where it surely has something, is
+ * not free afterwards. */
 void mm_linux_learn(uintptr_t low, uintptr_t high);
 NTSTATUS mm_linux_status(int error);
 
@@ -189,7 +191,8 @@ NTSTATUS mm_backing_of(const struct nt_section_object *section, int handle_fd, s
 struct mm_backing *mm_backing_find(uint64_t id);     /* not held; lock held */
 void mm_backing_hold(struct mm_backing *backing);    /* lock held */
 void mm_backing_release(struct mm_backing *backing); /* lock held */
-struct mm_backing *mm_backing_new(uint64_t id, int fd, const char *path); /* one holder; fd is taken over where it succeeds; lock held */
+struct mm_backing *mm_backing_new(uint64_t id, int fd,
+                                  const char *path); /* one holder; fd is taken over where it succeeds; lock held */
 /* Views of a backing. Lock held. */
 void mm_backing_view_add(struct mm_backing *backing, struct mm_area *area);
 void mm_backing_view_remove(struct mm_area *area);
@@ -228,19 +231,23 @@ NTSTATUS mm_wish_capture(const void *parameters, ULONG count, struct mm_wish *wi
 /* ---- services in other files --------------------------------------------------------------------- */
 
 NTSTATUS NtAllocateVirtualMemory(HANDLE process, void **base, ULONG_PTR zero_bits, SIZE_T *size, ULONG type, ULONG protect);
-NTSTATUS NtAllocateVirtualMemoryEx(HANDLE process, void **base, SIZE_T *size, ULONG type, ULONG protect, void *parameters, ULONG count);
+NTSTATUS NtAllocateVirtualMemoryEx(HANDLE process, void **base, SIZE_T *size, ULONG type, ULONG protect,
+                                   void *parameters, ULONG count);
 NTSTATUS NtFreeVirtualMemory(HANDLE process, void **base, SIZE_T *size, ULONG type);
 NTSTATUS NtProtectVirtualMemory(HANDLE process, void **base, SIZE_T *size, ULONG protect, ULONG *old);
-NTSTATUS NtQueryVirtualMemory(HANDLE process, const void *address, ULONG information_class, void *buffer, SIZE_T length, SIZE_T *returned);
+NTSTATUS NtQueryVirtualMemory(HANDLE process, const void *address, ULONG information_class, void *buffer, SIZE_T length,
+                              SIZE_T *returned);
 NTSTATUS NtReadVirtualMemory(HANDLE process, const void *address, void *buffer, SIZE_T size, SIZE_T *done);
 NTSTATUS NtWriteVirtualMemory(HANDLE process, void *address, const void *buffer, SIZE_T size, SIZE_T *done);
 NTSTATUS NtFlushVirtualMemory(HANDLE process, const void **base, SIZE_T *size, IO_STATUS_BLOCK *io);
 NTSTATUS NtLockVirtualMemory(HANDLE process, void **base, SIZE_T *size, ULONG type);
 NTSTATUS NtUnlockVirtualMemory(HANDLE process, void **base, SIZE_T *size, ULONG type);
 NTSTATUS NtFlushInstructionCache(HANDLE process, const void *base, SIZE_T size);
-NTSTATUS NtGetWriteWatch(HANDLE process, ULONG flags, void *base, SIZE_T size, void **addresses, ULONG_PTR *count, ULONG *granularity);
+NTSTATUS NtGetWriteWatch(HANDLE process, ULONG flags, void *base, SIZE_T size, void **addresses, ULONG_PTR *count,
+                         ULONG *granularity);
 NTSTATUS NtResetWriteWatch(HANDLE process, void *base, SIZE_T size);
-NTSTATUS NtSetInformationVirtualMemory(HANDLE process, ULONG information_class, ULONG_PTR count, void *ranges, void *data, ULONG size);
+NTSTATUS NtSetInformationVirtualMemory(HANDLE process, ULONG information_class, ULONG_PTR count, void *ranges,
+                                       void *data, ULONG size);
 NTSTATUS NtCreateSection(HANDLE *handle, ACCESS_MASK access, const OBJECT_ATTRIBUTES *attributes, const LARGE_INTEGER *size,
                          ULONG protect, ULONG section_attributes, HANDLE file);
 NTSTATUS NtCreateSectionEx(HANDLE *handle, ACCESS_MASK access, const OBJECT_ATTRIBUTES *attributes, const LARGE_INTEGER *size,

@@ -145,7 +145,8 @@ static NTSTATUS watched(uintptr_t at, uintptr_t end, struct mm_area **area)
 }
 
 /* Dirty pages of [at, end) into `list`, at most `room`; *next: where to go on. */
-static ULONG_PTR dirty_collect(struct mm_area *area, uintptr_t at, uintptr_t end, uintptr_t *list, ULONG_PTR room, uintptr_t *next)
+static ULONG_PTR dirty_collect(struct mm_area *area, uintptr_t at, uintptr_t end, uintptr_t *list, ULONG_PTR room,
+                               uintptr_t *next)
 {
     ULONG_PTR found = 0;
     while (at < end && found < room) {
@@ -162,7 +163,8 @@ static ULONG_PTR dirty_collect(struct mm_area *area, uintptr_t at, uintptr_t end
     return found;
 }
 
-NTSTATUS NtGetWriteWatch(HANDLE process, ULONG flags, void *base, SIZE_T size, void **addresses, ULONG_PTR *guest_count, ULONG *granularity)
+NTSTATUS NtGetWriteWatch(HANDLE process, ULONG flags, void *base, SIZE_T size, void **addresses, ULONG_PTR *guest_count,
+                         ULONG *granularity)
 {
     uintptr_t at = mm_page_down((uintptr_t)base), end = (uintptr_t)base + size, next = at;
     ULONG_PTR room, count = 0;

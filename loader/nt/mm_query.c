@@ -254,7 +254,8 @@ static NTSTATUS query_unix_half(uintptr_t module, void *buffer, SIZE_T length)
     return NT_PUT(buffer, handle) ? STATUS_SUCCESS : STATUS_ACCESS_VIOLATION;
 }
 
-NTSTATUS NtQueryVirtualMemory(HANDLE process, const void *address, ULONG information_class, void *buffer, SIZE_T length, SIZE_T *returned)
+NTSTATUS NtQueryVirtualMemory(HANDLE process, const void *address, ULONG information_class, void *buffer, SIZE_T length,
+                              SIZE_T *returned)
 {
     uintptr_t at = (uintptr_t)address;
     if (information_class == MEMORY_WINE_UNIX_HALF)

@@ -70,8 +70,9 @@ static NTSTATUS making_check(const struct making *making, HANDLE file)
 {
     ULONG attributes = making->shape.attributes, protect = making->shape.protect;
     ULONG kind = attributes & (SEC_COMMIT | SEC_RESERVE | SEC_IMAGE);
-    if (attributes & ~(ULONG)(SEC_COMMIT | SEC_RESERVE | SEC_IMAGE | SEC_NOCACHE | SEC_LARGE_PAGES | 0x40000000u /* WRITECOMBINE */ |
-                              0x600000u /* BASED, NO_CHANGE */) || !kind || kind & (kind - 1))
+    if (attributes & ~(ULONG)(SEC_COMMIT | SEC_RESERVE | SEC_IMAGE | SEC_NOCACHE | SEC_LARGE_PAGES |
+                              0x40000000u /* WRITECOMBINE */ | 0x600000u /* BASED, NO_CHANGE */) ||
+        !kind || kind & (kind - 1))
         return STATUS_INVALID_PARAMETER_6;
     if (attributes & SEC_LARGE_PAGES && (kind != SEC_COMMIT || file))
         return STATUS_INVALID_PARAMETER_6;

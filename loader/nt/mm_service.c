@@ -93,7 +93,8 @@ enum { VIRTUAL_PREFETCH = 0, RANGE_LIMIT = 0x10000 };
 struct range { void *base; SIZE_T size; };
 
 /* A hint that may be ignored; its arguments are looked at all the same. */
-NTSTATUS NtSetInformationVirtualMemory(HANDLE process, ULONG information_class, ULONG_PTR count, void *ranges, void *data, ULONG size)
+NTSTATUS NtSetInformationVirtualMemory(HANDLE process, ULONG information_class, ULONG_PTR count, void *ranges,
+                                       void *data, ULONG size)
 {
     ULONG flags;
     struct range range;

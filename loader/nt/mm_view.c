@@ -41,19 +41,43 @@ struct view {
     int rights;                     /* of the backed pages at first */
 };
 
+/* The pages that the section has; `over` what is reserved there already. */
+static int show_backed(uintptr_t base, const struct view *view, bool over)
+{
+    bool shared = !(view->protect & MM_COPYING);
+    return view->backed ? mm_linux_file(base, view->backed, view->rights, shared, over, view->backing->fd, view->offset) : 0;
+}
+
 static int make_view(uintptr_t base, uintptr_t size, void *context)
 {
     const struct view *view = context;
-    bool shared = !(view->protect & MM_COPYING);
     if (view->backed == size)
-        return mm_linux_file(base, size, view->rights, shared, false, view->backing->fd, view->offset);
+        return show_backed(base, view, false);
     int error = mm_linux_reserve(base, size, PROT_NONE);
-    if (error || !view->backed)
+    if (error)
         return error;
-    error = mm_linux_file(base, view->backed, view->rights, shared, true, view->backing->fd, view->offset);
+    error = show_backed(base, view, true);
     if (error)
         mm_linux_release(base, size);
     return error;
+}
+
+/* A placeholder becomes the view as it is: its range is never free in between. */
+static NTSTATUS replace_placeholder(uintptr_t base, const struct view *view, uint32_t state, struct mm_area **out)
+{
+    struct mm_area *area = mm_placeholder_find(base, view->size);
+    if (!area)
+        return STATUS_CONFLICTING_ADDRESSES;
+    int error = show_backed(base, view, true);
+    if (error)
+        return mm_linux_status(error);
+    mm_runs_close(&area->runs);
+    mm_runs_open(&area->runs, state);
+    area->type = MEM_MAPPED;
+    area->protect = view->protect;
+    area->flags = MM_FROM_PLACEHOLDER | (area->flags & MM_PADDED);
+    *out = area;
+    return STATUS_SUCCESS;
 }
 
 /* The states of a fresh view: what any view of a SEC_RESERVE section has committed is committed here, too. */
@@ -89,13 +113,10 @@ static NTSTATUS view_place(uintptr_t *base, struct view *view)
     struct mm_area *area, none = {0};
     uint32_t state = view->backing->reserves ? 0 : MM_COMMITTED | view->protect;
     view->rights = mm_area_rights(&none, state);
-    if (view->type & MEM_REPLACE_PLACEHOLDER) {
-        area = mm_placeholder_find(*base, view->size);
-        if (!area)
-            return STATUS_CONFLICTING_ADDRESSES;
-        mm_area_destroy(area, true);
-    }
-    NTSTATUS status = mm_area_create(*base, view->size, &view->wish, MEM_MAPPED, view->protect, 0, state, make_view, view, &area);
+    NTSTATUS status = view->type & MEM_REPLACE_PLACEHOLDER
+                          ? replace_placeholder(*base, view, state, &area)
+                          : mm_area_create(*base, view->size, &view->wish, MEM_MAPPED, view->protect, 0, state,
+                                           make_view, view, &area);
     if (status)
         return status;
     area->offset = view->offset;
@@ -105,8 +126,6 @@ static NTSTATUS view_place(uintptr_t *base, struct view *view)
         mm_area_destroy(area, true);
         return status;
     }
-    if (view->type & MEM_REPLACE_PLACEHOLDER)
-        area->flags |= MM_FROM_PLACEHOLDER;
     *base = area->base;
     return STATUS_SUCCESS;
 }
@@ -170,7 +189,8 @@ static NTSTATUS map_image(const struct nt_section_object *section, uintptr_t *ba
 }
 
 /* Before anything is looked up. */
-static NTSTATUS arguments_check(const struct view *view, uintptr_t base, uintptr_t size, const LARGE_INTEGER *offset, ULONG inherit)
+static NTSTATUS arguments_check(const struct view *view, uintptr_t base, uintptr_t size, const LARGE_INTEGER *offset,
+                                ULONG inherit)
 {
     if (inherit != VIEW_SHARE && inherit != VIEW_UNMAP)
         return STATUS_INVALID_PARAMETER_8;

@@ -5,7 +5,11 @@
 
 enum { WINDOW_GRANULES = 48, WINDOW_PAGES = WINDOW_GRANULES * 16, OPERATIONS = 100000 };
 
-struct page { uint32_t allocation; /* page number of its base + 1; 0: free */ uint32_t allocation_protect, protect; /* 0: reserved */ uint8_t content; };
+struct page {
+    uint32_t allocation;                  /* page number of its base + 1; 0: free */
+    uint32_t allocation_protect, protect; /* 0: reserved */
+    uint8_t content;
+};
 static struct page model[WINDOW_PAGES];
 static uintptr_t window;
 
@@ -18,8 +22,15 @@ static uint32_t random_below(uint32_t limit)
 
 static uint32_t random_protect(void)
 {
-    static const uint32_t some[] = {PAGE_NOACCESS, PAGE_READONLY, PAGE_READWRITE, PAGE_READWRITE, PAGE_READWRITE, PAGE_EXECUTE_READ,
-                                    PAGE_EXECUTE_READWRITE, PAGE_READWRITE | PAGE_GUARD, PAGE_READONLY | PAGE_GUARD};
+    static const uint32_t some[] = {PAGE_NOACCESS,
+                                    PAGE_READONLY,
+                                    PAGE_READWRITE,
+                                    PAGE_READWRITE,
+                                    PAGE_READWRITE,
+                                    PAGE_EXECUTE_READ,
+                                    PAGE_EXECUTE_READWRITE,
+                                    PAGE_READWRITE | PAGE_GUARD,
+                                    PAGE_READONLY | PAGE_GUARD};
     return some[random_below(sizeof some / sizeof *some)];
 }
 
@@ -71,7 +82,8 @@ static void step_reserve(void)
     if (from + pages > WINDOW_PAGES)
         pages = WINDOW_PAGES - from;
     bool free = all_free(from, from + pages);
-    STATUS_IS(allocate_at(address(from) + random_below(PAGE), pages * PAGE - (PAGE - 1), commit ? RESERVE_COMMIT : MEM_RESERVE, protect),
+    STATUS_IS(allocate_at(address(from) + random_below(PAGE), pages * PAGE - (PAGE - 1),
+                          commit ? RESERVE_COMMIT : MEM_RESERVE, protect),
               free ? STATUS_SUCCESS : STATUS_CONFLICTING_ADDRESSES);
     for (uint32_t i = 0; free && i < pages; i++)
         model[from + i] = (struct page){from + 1, protect, commit ? protect : 0, 0};
@@ -90,7 +102,8 @@ static void step_commit(void)
     uint32_t from, to, protect = random_protect();
     range(&from, &to);
     bool good = inside_one(from, to);
-    STATUS_IS(allocate_at(address(from), (to - from) * PAGE, MEM_COMMIT, protect), good ? STATUS_SUCCESS : STATUS_CONFLICTING_ADDRESSES);
+    STATUS_IS(allocate_at(address(from), (to - from) * PAGE, MEM_COMMIT, protect),
+              good ? STATUS_SUCCESS : STATUS_CONFLICTING_ADDRESSES);
     for (; good && from < to; from++) {
         if (!model[from].protect)
             model[from].content = 0;
@@ -289,8 +302,9 @@ static void random_places(void **state)
         uintptr_t got = 0;
         SIZE_T size = want * GRANULE - random_below(GRANULE);
         parameter.pointer = &limits;
-        NTSTATUS status = NtAllocateVirtualMemoryEx(NT_CURRENT_PROCESS, (void **)&got, &size, MEM_RESERVE | (down ? MEM_TOP_DOWN : 0),
-                                                    PAGE_READWRITE, &parameter, 1);
+        NTSTATUS status =
+            NtAllocateVirtualMemoryEx(NT_CURRENT_PROCESS, (void **)&got, &size, MEM_RESERVE | (down ? MEM_TOP_DOWN : 0),
+                                      PAGE_READWRITE, &parameter, 1);
         STATUS_IS(status, expected < 0 ? STATUS_NO_MEMORY : STATUS_SUCCESS);
         if (expected < 0)
             continue;

@@ -201,8 +201,11 @@ static void mapping_mistakes(void **state)
     LARGE_INTEGER offset = {.value = 0};
     STATUS_IS(try_map(0, 0, PAGE_READWRITE), STATUS_INVALID_HANDLE);
     STATUS_IS(try_map(NT_CURRENT_PROCESS, 0, PAGE_READWRITE), STATUS_OBJECT_TYPE_MISMATCH);
-    STATUS_IS(NtMapViewOfSection(section, 0, (void **)&base, 0, 0, &offset, &size, VIEW_SHARE, 0, PAGE_READWRITE), STATUS_INVALID_HANDLE);
-    STATUS_IS(NtMapViewOfSection(section, NT_CURRENT_PROCESS, (void **)&base, 0, 0, &offset, &size, 3, 0, PAGE_READWRITE), STATUS_INVALID_PARAMETER_8);
+    STATUS_IS(NtMapViewOfSection(section, 0, (void **)&base, 0, 0, &offset, &size, VIEW_SHARE, 0, PAGE_READWRITE),
+              STATUS_INVALID_HANDLE);
+    STATUS_IS(
+        NtMapViewOfSection(section, NT_CURRENT_PROCESS, (void **)&base, 0, 0, &offset, &size, 3, 0, PAGE_READWRITE),
+        STATUS_INVALID_PARAMETER_8);
     STATUS_IS(map_at(section, &base, 0, 0, &size, MEM_COMMIT, PAGE_READWRITE), STATUS_INVALID_PARAMETER_9);
     STATUS_IS(map_at(section, &base, 0, 0, &size, MEM_RESERVE, PAGE_READWRITE), STATUS_INVALID_PARAMETER_9);
     STATUS_IS(try_map(section, 0, PAGE_READWRITE | PAGE_READONLY), STATUS_INVALID_PAGE_PROTECTION);
@@ -218,15 +221,21 @@ static void mapping_mistakes(void **state)
     base = nt_process.user_high;
     STATUS_IS(map_at(section, &base, 0, 0, &size, 0, PAGE_READWRITE), STATUS_INVALID_PARAMETER_3);
     base = 0x30000000; /* needs two leading zeros */
-    STATUS_IS(NtMapViewOfSection(section, NT_CURRENT_PROCESS, (void **)&base, 3, 0, NULL, &size, VIEW_SHARE, 0, PAGE_READWRITE), STATUS_INVALID_PARAMETER_4);
-    STATUS_IS(NtMapViewOfSection(section, NT_CURRENT_PROCESS, (void **)&base, 2, 0, NULL, &size, VIEW_SHARE, 0, PAGE_READWRITE), STATUS_SUCCESS);
+    STATUS_IS(NtMapViewOfSection(section, NT_CURRENT_PROCESS, (void **)&base, 3, 0, NULL, &size, VIEW_SHARE, 0,
+                                 PAGE_READWRITE),
+              STATUS_INVALID_PARAMETER_4);
+    STATUS_IS(NtMapViewOfSection(section, NT_CURRENT_PROCESS, (void **)&base, 2, 0, NULL, &size, VIEW_SHARE, 0,
+                                 PAGE_READWRITE),
+              STATUS_SUCCESS);
     assert_int_equal(base, 0x30000000);
     assert_int_equal(size, 0x20000);
     size = 0;
     STATUS_IS(map_at(section, &base, 0, 0, &size, 0, PAGE_READWRITE), STATUS_CONFLICTING_ADDRESSES);
     unmap(base);
     base = 0;
-    STATUS_IS(NtMapViewOfSection(section, NT_CURRENT_PROCESS, (void **)&base, 22, 0, NULL, &size, VIEW_SHARE, 0, PAGE_READWRITE), STATUS_INVALID_PARAMETER_4);
+    STATUS_IS(NtMapViewOfSection(section, NT_CURRENT_PROCESS, (void **)&base, 22, 0, NULL, &size, VIEW_SHARE, 0,
+                                 PAGE_READWRITE),
+              STATUS_INVALID_PARAMETER_4);
 
     /* The handle's rights. */
     STATUS_IS(create(&poor, SECTION_MAP_READ, PAGE, PAGE_EXECUTE_READWRITE, SEC_COMMIT, 0), STATUS_SUCCESS);
@@ -241,7 +250,10 @@ static void mapping_mistakes(void **state)
 /* What a section of one protection lets be mapped, and what a view lets be set. */
 static void protections(void **state)
 {
-    enum { READ = PAGE_NOACCESS | PAGE_READONLY | PAGE_WRITECOPY, EXEC = READ | PAGE_EXECUTE | PAGE_EXECUTE_READ | PAGE_EXECUTE_WRITECOPY };
+    enum {
+        READ = PAGE_NOACCESS | PAGE_READONLY | PAGE_WRITECOPY,
+        EXEC = READ | PAGE_EXECUTE | PAGE_EXECUTE_READ | PAGE_EXECUTE_WRITECOPY
+    };
     static const struct { ULONG section, views; } rows[] = {
         {PAGE_READONLY, READ}, {PAGE_WRITECOPY, READ}, {PAGE_READWRITE, READ | PAGE_READWRITE},
         {PAGE_EXECUTE, PAGE_NOACCESS | PAGE_EXECUTE}, {PAGE_EXECUTE_READ, EXEC}, {PAGE_EXECUTE_WRITECOPY, EXEC},
@@ -256,7 +268,8 @@ static void protections(void **state)
             if (!(rows[i].views & rows[i].section))
                 continue;
             uintptr_t view = mapped(section, 0, 0, rows[i].section);
-            STATUS_IS(protect_pages(view, PAGE, protect, &old), rows[i].views & protect ? STATUS_SUCCESS : STATUS_SECTION_PROTECTION);
+            STATUS_IS(protect_pages(view, PAGE, protect, &old),
+                      rows[i].views & protect ? STATUS_SUCCESS : STATUS_SECTION_PROTECTION);
             assert_int_equal(query(view).protect, rows[i].views & protect ? protect : rows[i].section);
             unmap(view);
         }
@@ -353,15 +366,21 @@ static void named_sections(void **state)
     (void)state;
     HANDLE first = 0, second = 0, third = 0;
     LARGE_INTEGER size = {.value = 0x10000};
-    STATUS_IS(NtCreateSection(&first, SECTION_ALL, NAMED(0, "\\BaseNamedObjects\\mm_test", 0), &size, PAGE_READWRITE, SEC_COMMIT, 0), STATUS_SUCCESS);
-    STATUS_IS(NtCreateSection(&second, SECTION_ALL, NAMED(0, "\\BaseNamedObjects\\mm_test", 0), &size, PAGE_READWRITE, SEC_COMMIT, 0),
+    STATUS_IS(NtCreateSection(&first, SECTION_ALL, NAMED(0, "\\BaseNamedObjects\\mm_test", 0), &size, PAGE_READWRITE,
+                              SEC_COMMIT, 0),
+              STATUS_SUCCESS);
+    STATUS_IS(NtCreateSection(&second, SECTION_ALL, NAMED(0, "\\BaseNamedObjects\\mm_test", 0), &size, PAGE_READWRITE,
+                              SEC_COMMIT, 0),
               STATUS_OBJECT_NAME_COLLISION);
     size.value = 0x50000; /* of no matter: the first one is opened */
-    STATUS_IS(NtCreateSection(&second, SECTION_ALL, NAMED(0, "\\BaseNamedObjects\\mm_test", OBJ_OPENIF), &size, PAGE_READWRITE, SEC_COMMIT, 0),
+    STATUS_IS(NtCreateSection(&second, SECTION_ALL, NAMED(0, "\\BaseNamedObjects\\mm_test", OBJ_OPENIF), &size,
+                              PAGE_READWRITE, SEC_COMMIT, 0),
               STATUS_OBJECT_NAME_EXISTS);
-    STATUS_IS(NtOpenSection(&third, SECTION_MAP_READ, NAMED(0, "\\BaseNamedObjects\\MM_TEST", OBJ_CASE_INSENSITIVE)), STATUS_SUCCESS);
+    STATUS_IS(NtOpenSection(&third, SECTION_MAP_READ, NAMED(0, "\\BaseNamedObjects\\MM_TEST", OBJ_CASE_INSENSITIVE)),
+              STATUS_SUCCESS);
     assert_int_equal(section_query(second).size.value, 0x10000);
-    uintptr_t one = mapped(first, 0, 0, PAGE_READWRITE), two = mapped(second, 0, 0, PAGE_READWRITE), three = mapped(third, 0, 0, PAGE_READONLY);
+    uintptr_t one = mapped(first, 0, 0, PAGE_READWRITE), two = mapped(second, 0, 0, PAGE_READWRITE),
+              three = mapped(third, 0, 0, PAGE_READONLY);
     *(int *)(one + 100) = 12345;
     assert_int_equal(*(int *)(two + 100), 12345);
     assert_int_equal(*(int *)(three + 100), 12345);
@@ -376,7 +395,9 @@ static void named_sections(void **state)
     unmap(three);
     STATUS_IS(NtOpenSection(&third, SECTION_ALL, NAMED(0, "\\BaseNamedObjects\\mm_test", 0)), STATUS_OBJECT_NAME_NOT_FOUND);
     STATUS_IS(NtOpenSection(&third, SECTION_ALL, NULL), STATUS_INVALID_PARAMETER);
-    STATUS_IS(NtCreateSection(&first, SECTION_ALL, NAMED(0, "THIS/IS/INVALID", 0), &size, PAGE_READWRITE, SEC_COMMIT, 0), STATUS_OBJECT_PATH_SYNTAX_BAD);
+    STATUS_IS(
+        NtCreateSection(&first, SECTION_ALL, NAMED(0, "THIS/IS/INVALID", 0), &size, PAGE_READWRITE, SEC_COMMIT, 0),
+        STATUS_OBJECT_PATH_SYNTAX_BAD);
 }
 
 /* Nothing is left behind: descriptors, address space. */
@@ -395,7 +416,9 @@ static void nothing_leaks(void **state)
     for (int i = 0; i < 300; i++) {
         HANDLE section = created(0x10000, PAGE_READWRITE, i % 2 ? SEC_COMMIT : SEC_RESERVE, 0), named = 0;
         LARGE_INTEGER size = {.value = 0x10000};
-        STATUS_IS(NtCreateSection(&named, SECTION_ALL, NAMED(0, "\\BaseNamedObjects\\mm_leak", 0), &size, PAGE_READWRITE, SEC_COMMIT, 0), STATUS_SUCCESS);
+        STATUS_IS(NtCreateSection(&named, SECTION_ALL, NAMED(0, "\\BaseNamedObjects\\mm_leak", 0), &size,
+                                  PAGE_READWRITE, SEC_COMMIT, 0),
+                  STATUS_SUCCESS);
         uintptr_t view = mapped(section, 0, 0, PAGE_READWRITE), other = mapped(named, 0, 0, PAGE_READWRITE);
         if (i % 3) {
             unmap(view), unmap(other);
@@ -620,14 +643,16 @@ static void placeholder_views(void **state)
     uintptr_t base = 0, second;
     SIZE_T size = 0x20000;
     LARGE_INTEGER offset = {.value = 0};
-    STATUS_IS(NtAllocateVirtualMemoryEx(NT_CURRENT_PROCESS, (void **)&base, &size, MEM_RESERVE | MEM_RESERVE_PLACEHOLDER, PAGE_NOACCESS, NULL, 0),
+    STATUS_IS(NtAllocateVirtualMemoryEx(NT_CURRENT_PROCESS, (void **)&base, &size,
+                                        MEM_RESERVE | MEM_RESERVE_PLACEHOLDER, PAGE_NOACCESS, NULL, 0),
               STATUS_SUCCESS);
     STATUS_IS(release(base, 0x10000, MEM_RELEASE | MEM_PRESERVE_PLACEHOLDER), STATUS_SUCCESS);
     /* A ring buffer: the same pages twice in a row. */
     for (uintptr_t at = base; at < base + 0x20000; at += 0x10000) {
         second = at;
         size = 0x10000;
-        STATUS_IS(NtMapViewOfSectionEx(section, NT_CURRENT_PROCESS, (void **)&second, &offset, &size, MEM_REPLACE_PLACEHOLDER, PAGE_READWRITE, NULL, 0),
+        STATUS_IS(NtMapViewOfSectionEx(section, NT_CURRENT_PROCESS, (void **)&second, &offset, &size,
+                                       MEM_REPLACE_PLACEHOLDER, PAGE_READWRITE, NULL, 0),
                   STATUS_SUCCESS);
         assert_int_equal(second, at);
     }

@@ -100,11 +100,14 @@ static void allocation_mistakes(void **state)
         STATUS_IS(allocate(&base, PAGE, RESERVE_COMMIT, wrong[i]), STATUS_INVALID_PAGE_PROTECTION);
 
     size = PAGE;
-    STATUS_IS(NtAllocateVirtualMemory(NT_CURRENT_PROCESS, (void **)&base, 22, &size, MEM_RESERVE, PAGE_READWRITE), STATUS_INVALID_PARAMETER_3);
+    STATUS_IS(NtAllocateVirtualMemory(NT_CURRENT_PROCESS, (void **)&base, 22, &size, MEM_RESERVE, PAGE_READWRITE),
+              STATUS_INVALID_PARAMETER_3);
     STATUS_IS(NtAllocateVirtualMemory(NT_CURRENT_PROCESS, NULL, 0, &size, MEM_RESERVE, PAGE_READWRITE), STATUS_ACCESS_VIOLATION);
-    STATUS_IS(NtAllocateVirtualMemory(NT_CURRENT_PROCESS, (void **)&base, 0, NULL, MEM_RESERVE, PAGE_READWRITE), STATUS_ACCESS_VIOLATION);
+    STATUS_IS(NtAllocateVirtualMemory(NT_CURRENT_PROCESS, (void **)&base, 0, NULL, MEM_RESERVE, PAGE_READWRITE),
+              STATUS_ACCESS_VIOLATION);
     STATUS_IS(NtAllocateVirtualMemory(0x12340, (void **)&base, 0, &size, MEM_RESERVE, PAGE_READWRITE), STATUS_INVALID_HANDLE);
-    STATUS_IS(NtAllocateVirtualMemory(NT_CURRENT_THREAD, (void **)&base, 0, &size, MEM_RESERVE, PAGE_READWRITE), STATUS_OBJECT_TYPE_MISMATCH);
+    STATUS_IS(NtAllocateVirtualMemory(NT_CURRENT_THREAD, (void **)&base, 0, &size, MEM_RESERVE, PAGE_READWRITE),
+              STATUS_OBJECT_TYPE_MISMATCH);
     assert_int_equal(base, 0);
 
     /* A commit must lie inside one reservation. */
@@ -119,17 +122,21 @@ static void zero_bits_and_top_down(void **state)
     (void)state;
     uintptr_t base = 0;
     SIZE_T size = PAGE;
-    STATUS_IS(NtAllocateVirtualMemory(NT_CURRENT_PROCESS, (void **)&base, 5, &size, RESERVE_COMMIT | MEM_TOP_DOWN, PAGE_READWRITE), STATUS_SUCCESS);
+    STATUS_IS(NtAllocateVirtualMemory(NT_CURRENT_PROCESS, (void **)&base, 5, &size, RESERVE_COMMIT | MEM_TOP_DOWN,
+                                      PAGE_READWRITE),
+              STATUS_SUCCESS);
     assert_true(base < 0x08000000 && base >= 0x04000000);
     STATUS_IS(release(base, 0, MEM_RELEASE), STATUS_SUCCESS);
     if (sizeof(void *) == 8) {
         base = 0; /* from 32 on, a mask: the highest bit that may be set */
-        STATUS_IS(NtAllocateVirtualMemory(NT_CURRENT_PROCESS, (void **)&base, 0x3fffffff, &size, RESERVE_COMMIT | MEM_TOP_DOWN, PAGE_READWRITE),
+        STATUS_IS(NtAllocateVirtualMemory(NT_CURRENT_PROCESS, (void **)&base, 0x3fffffff, &size,
+                                          RESERVE_COMMIT | MEM_TOP_DOWN, PAGE_READWRITE),
                   STATUS_SUCCESS);
         assert_true(base < 0x40000000 && base >= 0x20000000);
         STATUS_IS(release(base, 0, MEM_RELEASE), STATUS_SUCCESS);
     }
-    uintptr_t low = allocated(PAGE, MEM_RESERVE, PAGE_READWRITE), high = allocated(PAGE, MEM_RESERVE | MEM_TOP_DOWN, PAGE_READWRITE);
+    uintptr_t low = allocated(PAGE, MEM_RESERVE, PAGE_READWRITE),
+              high = allocated(PAGE, MEM_RESERVE | MEM_TOP_DOWN, PAGE_READWRITE);
     assert_true(low < high);
     uintptr_t second = allocated(PAGE, MEM_RESERVE | MEM_TOP_DOWN, PAGE_READWRITE);
     assert_true(second < high);
@@ -153,28 +160,42 @@ static void address_requirements(void **state)
     parameter.pointer = &want;
     uintptr_t filler = allocated(PAGE, MEM_RESERVE, PAGE_READWRITE), base = 0;
     SIZE_T size = 3 * PAGE;
-    STATUS_IS(NtAllocateVirtualMemoryEx(NT_CURRENT_PROCESS, (void **)&base, &size, RESERVE_COMMIT, PAGE_READWRITE, &parameter, 1), STATUS_SUCCESS);
+    STATUS_IS(NtAllocateVirtualMemoryEx(NT_CURRENT_PROCESS, (void **)&base, &size, RESERVE_COMMIT, PAGE_READWRITE,
+                                        &parameter, 1),
+              STATUS_SUCCESS);
     assert_int_equal(base % 0x100000, 0);
     assert_true(base >= 0x30000000 && base + size - 1 <= 0x4fffffff);
     STATUS_IS(release(base, 0, MEM_RELEASE), STATUS_SUCCESS);
     STATUS_IS(release(filler, 0, MEM_RELEASE), STATUS_SUCCESS);
     /* A base and requirements exclude each other; the alignment is a power of two and no less than a granule. */
-    STATUS_IS(NtAllocateVirtualMemoryEx(NT_CURRENT_PROCESS, (void **)&base, &size, RESERVE_COMMIT, PAGE_READWRITE, &parameter, 1), STATUS_INVALID_PARAMETER);
+    STATUS_IS(NtAllocateVirtualMemoryEx(NT_CURRENT_PROCESS, (void **)&base, &size, RESERVE_COMMIT, PAGE_READWRITE,
+                                        &parameter, 1),
+              STATUS_INVALID_PARAMETER);
     base = 0;
     want.alignment = 0x1000;
-    STATUS_IS(NtAllocateVirtualMemoryEx(NT_CURRENT_PROCESS, (void **)&base, &size, RESERVE_COMMIT, PAGE_READWRITE, &parameter, 1), STATUS_INVALID_PARAMETER);
+    STATUS_IS(NtAllocateVirtualMemoryEx(NT_CURRENT_PROCESS, (void **)&base, &size, RESERVE_COMMIT, PAGE_READWRITE,
+                                        &parameter, 1),
+              STATUS_INVALID_PARAMETER);
     want.alignment = 0x30000;
-    STATUS_IS(NtAllocateVirtualMemoryEx(NT_CURRENT_PROCESS, (void **)&base, &size, RESERVE_COMMIT, PAGE_READWRITE, &parameter, 1), STATUS_INVALID_PARAMETER);
+    STATUS_IS(NtAllocateVirtualMemoryEx(NT_CURRENT_PROCESS, (void **)&base, &size, RESERVE_COMMIT, PAGE_READWRITE,
+                                        &parameter, 1),
+              STATUS_INVALID_PARAMETER);
     want.alignment = 0;
     want.highest = 0x20000fff; /* a page's end, not a granule's */
     want.lowest = 0;
-    STATUS_IS(NtAllocateVirtualMemoryEx(NT_CURRENT_PROCESS, (void **)&base, &size, MEM_RESERVE | MEM_TOP_DOWN, PAGE_READWRITE, &parameter, 1), STATUS_SUCCESS);
+    STATUS_IS(NtAllocateVirtualMemoryEx(NT_CURRENT_PROCESS, (void **)&base, &size, MEM_RESERVE | MEM_TOP_DOWN,
+                                        PAGE_READWRITE, &parameter, 1),
+              STATUS_SUCCESS);
     assert_true(base + size <= 0x20001000);
     STATUS_IS(release(base, 0, MEM_RELEASE), STATUS_SUCCESS);
     base = 0;
     want.highest = 0x200007ff;
-    STATUS_IS(NtAllocateVirtualMemoryEx(NT_CURRENT_PROCESS, (void **)&base, &size, RESERVE_COMMIT, PAGE_READWRITE, &parameter, 1), STATUS_INVALID_PARAMETER);
-    STATUS_IS(NtAllocateVirtualMemoryEx(NT_CURRENT_PROCESS, (void **)&base, &size, RESERVE_COMMIT, PAGE_READWRITE, NULL, 1), STATUS_INVALID_PARAMETER);
+    STATUS_IS(NtAllocateVirtualMemoryEx(NT_CURRENT_PROCESS, (void **)&base, &size, RESERVE_COMMIT, PAGE_READWRITE,
+                                        &parameter, 1),
+              STATUS_INVALID_PARAMETER);
+    STATUS_IS(
+        NtAllocateVirtualMemoryEx(NT_CURRENT_PROCESS, (void **)&base, &size, RESERVE_COMMIT, PAGE_READWRITE, NULL, 1),
+        STATUS_INVALID_PARAMETER);
 }
 
 /* Memory that the host has mapped by itself is taken for the guest, too. */
@@ -238,7 +259,8 @@ static void reservation_sizes(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         uintptr_t base = rows[i].base;
         SIZE_T size = rows[i].size;
-        STATUS_IS(NtAllocateVirtualMemory(NT_CURRENT_PROCESS, (void **)&base, 0, &size, MEM_RESERVE, PAGE_NOACCESS), STATUS_SUCCESS);
+        STATUS_IS(NtAllocateVirtualMemory(NT_CURRENT_PROCESS, (void **)&base, 0, &size, MEM_RESERVE, PAGE_NOACCESS),
+                  STATUS_SUCCESS);
         assert_int_equal(base, rows[i].base & ~(uintptr_t)0xffff);
         assert_int_equal(size, rows[i].expected);
         STATUS_IS(release(base, size, MEM_RELEASE), STATUS_SUCCESS);
@@ -269,7 +291,8 @@ static void freeing(void **state)
     assert_int_equal(size, 0x2000);
     at = base + 0xffe;
     size = 0;
-    STATUS_IS(NtFreeVirtualMemory(NT_CURRENT_PROCESS, (void **)&at, &size, MEM_DECOMMIT), STATUS_SUCCESS); /* the whole, part of it again */
+    STATUS_IS(NtFreeVirtualMemory(NT_CURRENT_PROCESS, (void **)&at, &size, MEM_DECOMMIT),
+              STATUS_SUCCESS); /* the whole, part of it again */
     assert_int_equal(at, base);
     assert_int_equal(size, 0); /* since Windows 10 1803 */
     at = base + 0x1001;
@@ -473,13 +496,16 @@ static void write_watch(void **state)
     STATUS_IS(NtGetWriteWatch(NT_CURRENT_PROCESS, 0, (void *)base, 8 * PAGE, list, &count, &granularity), STATUS_SUCCESS);
     assert_int_equal(count, 0);
     count = 0;
-    STATUS_IS(NtGetWriteWatch(NT_CURRENT_PROCESS, 0, (void *)base, 8 * PAGE, list, &count, &granularity), STATUS_INVALID_PARAMETER_5);
+    STATUS_IS(NtGetWriteWatch(NT_CURRENT_PROCESS, 0, (void *)base, 8 * PAGE, list, &count, &granularity),
+              STATUS_INVALID_PARAMETER_5);
     count = 8;
-    STATUS_IS(NtGetWriteWatch(NT_CURRENT_PROCESS, 2, (void *)base, 8 * PAGE, list, &count, &granularity), STATUS_INVALID_PARAMETER_2);
+    STATUS_IS(NtGetWriteWatch(NT_CURRENT_PROCESS, 2, (void *)base, 8 * PAGE, list, &count, &granularity),
+              STATUS_INVALID_PARAMETER_2);
     STATUS_IS(NtGetWriteWatch(NT_CURRENT_PROCESS, 0, (void *)base, 0, list, &count, &granularity), STATUS_INVALID_PARAMETER_3);
     STATUS_IS(release(base, 0, MEM_RELEASE), STATUS_SUCCESS);
     base = allocated(8 * PAGE, RESERVE_COMMIT, PAGE_READWRITE);
-    STATUS_IS(NtGetWriteWatch(NT_CURRENT_PROCESS, 0, (void *)base, 8 * PAGE, list, &count, &granularity), STATUS_INVALID_PARAMETER_1);
+    STATUS_IS(NtGetWriteWatch(NT_CURRENT_PROCESS, 0, (void *)base, 8 * PAGE, list, &count, &granularity),
+              STATUS_INVALID_PARAMETER_1);
     STATUS_IS(NtResetWriteWatch(NT_CURRENT_PROCESS, (void *)base, 8 * PAGE), STATUS_INVALID_PARAMETER_1);
     STATUS_IS(release(base, 0, MEM_RELEASE), STATUS_SUCCESS);
 }
@@ -554,7 +580,8 @@ static void querying(void **state)
     STATUS_IS(NtQueryVirtualMemory(NT_CURRENT_PROCESS, NULL, 1000, &basic, sizeof basic, &size), STATUS_INFO_LENGTH_MISMATCH);
     STATUS_IS(NtQueryVirtualMemory(NT_CURRENT_PROCESS, (void *)0x10000, 1000, &half, sizeof half, &size), STATUS_SUCCESS);
     assert_true(half != 0);
-    STATUS_IS(NtQueryVirtualMemory(NT_CURRENT_PROCESS, (void *)nt_process.user_high, 0, &basic, sizeof basic, &size), STATUS_INVALID_PARAMETER);
+    STATUS_IS(NtQueryVirtualMemory(NT_CURRENT_PROCESS, (void *)nt_process.user_high, 0, &basic, sizeof basic, &size),
+              STATUS_INVALID_PARAMETER);
     STATUS_IS(NtQueryVirtualMemory(0x7770, NULL, 0, &basic, sizeof basic, &size), STATUS_INVALID_HANDLE);
     STATUS_IS(NtQueryVirtualMemory(NT_CURRENT_PROCESS, NULL, 0, &basic, sizeof basic, NULL), STATUS_SUCCESS);
 
@@ -582,8 +609,12 @@ static void querying(void **state)
     assert_int_equal(region.kind, 0); /* Windows sets no bit for private memory */
     assert_int_equal(region.size, 3 * GRANULE);
     assert_int_equal(region.commit, 3 * GRANULE);
-    STATUS_IS(NtQueryVirtualMemory(NT_CURRENT_PROCESS, (void *)b, 3, &region, offsetof(__typeof__(region), commit), &size), STATUS_SUCCESS);
-    STATUS_IS(NtQueryVirtualMemory(NT_CURRENT_PROCESS, (void *)b, 3, &region, offsetof(__typeof__(region), size), &size), STATUS_INFO_LENGTH_MISMATCH);
+    STATUS_IS(
+        NtQueryVirtualMemory(NT_CURRENT_PROCESS, (void *)b, 3, &region, offsetof(__typeof__(region), commit), &size),
+        STATUS_SUCCESS);
+    STATUS_IS(
+        NtQueryVirtualMemory(NT_CURRENT_PROCESS, (void *)b, 3, &region, offsetof(__typeof__(region), size), &size),
+        STATUS_INFO_LENGTH_MISMATCH);
     struct { void *address; ULONG_PTR attributes; } working = {(void *)b, 0};
     *(char *)b = 1;
     STATUS_IS(NtQueryVirtualMemory(NT_CURRENT_PROCESS, NULL, 4, &working, sizeof working, &size), STATUS_SUCCESS);
@@ -612,7 +643,8 @@ static void placeholders(void **state)
     STATUS_IS(allocate2(&base, 4 * GRANULE, MEM_REPLACE_PLACEHOLDER, PAGE_READWRITE), STATUS_INVALID_PARAMETER);
     STATUS_IS(allocate2(&base, 4 * GRANULE, MEM_COMMIT | MEM_REPLACE_PLACEHOLDER, PAGE_READWRITE), STATUS_INVALID_PARAMETER);
     STATUS_IS(allocate2(&base, 4 * GRANULE, MEM_RESERVE, PAGE_NOACCESS), STATUS_CONFLICTING_ADDRESSES);
-    STATUS_IS(release(base, 4 * GRANULE, MEM_RELEASE | MEM_PRESERVE_PLACEHOLDER), STATUS_CONFLICTING_ADDRESSES); /* nothing to cut */
+    STATUS_IS(release(base, 4 * GRANULE, MEM_RELEASE | MEM_PRESERVE_PLACEHOLDER),
+              STATUS_CONFLICTING_ADDRESSES); /* nothing to cut */
     STATUS_IS(release(base, 0, MEM_RELEASE | MEM_PRESERVE_PLACEHOLDER), STATUS_INVALID_PARAMETER_3);
     STATUS_IS(release(base, 0, MEM_RELEASE | MEM_COALESCE_PLACEHOLDERS), STATUS_INVALID_PARAMETER_3);
     STATUS_IS(release(base, 4 * GRANULE, MEM_COALESCE_PLACEHOLDERS), STATUS_INVALID_PARAMETER_4);
@@ -625,13 +657,17 @@ static void placeholders(void **state)
     STATUS_IS(allocate2(&at, GRANULE, RESERVE_COMMIT | MEM_REPLACE_PLACEHOLDER, PAGE_READWRITE), STATUS_SUCCESS);
     assert_basic(at, at, GRANULE, MEM_COMMIT, PAGE_READWRITE, MEM_PRIVATE);
     *(char *)at = 9;
-    STATUS_IS(release(base, 4 * GRANULE, MEM_RELEASE | MEM_COALESCE_PLACEHOLDERS), STATUS_CONFLICTING_ADDRESSES); /* not all are */
+    STATUS_IS(release(base, 4 * GRANULE, MEM_RELEASE | MEM_COALESCE_PLACEHOLDERS),
+              STATUS_CONFLICTING_ADDRESSES); /* not all are */
     STATUS_IS(release(at, GRANULE, MEM_RELEASE | MEM_PRESERVE_PLACEHOLDER), STATUS_SUCCESS);
     assert_int_equal(touch(at, false), NT_FAULT_ACCESS);
     STATUS_IS(release(base, 4 * GRANULE, MEM_RELEASE), STATUS_UNABLE_TO_FREE_VM);
-    static const struct { uintptr_t at, size; } wrong[] = {{0, GRANULE}, {0, 4 * GRANULE + PAGE}, {0, 4 * GRANULE - PAGE}, {PAGE, 4 * GRANULE - PAGE}};
+    static const struct {
+        uintptr_t at, size;
+    } wrong[] = {{0, GRANULE}, {0, 4 * GRANULE + PAGE}, {0, 4 * GRANULE - PAGE}, {PAGE, 4 * GRANULE - PAGE}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
-        STATUS_IS(release(base + wrong[i].at, wrong[i].size, MEM_RELEASE | MEM_COALESCE_PLACEHOLDERS), STATUS_CONFLICTING_ADDRESSES);
+        STATUS_IS(release(base + wrong[i].at, wrong[i].size, MEM_RELEASE | MEM_COALESCE_PLACEHOLDERS),
+                  STATUS_CONFLICTING_ADDRESSES);
     STATUS_IS(release(base, 4 * GRANULE, MEM_RELEASE | MEM_COALESCE_PLACEHOLDERS), STATUS_SUCCESS);
     assert_basic(base, base, 4 * GRANULE, MEM_RESERVE, 0, MEM_PRIVATE);
 
@@ -639,7 +675,8 @@ static void placeholders(void **state)
     void *list[4];
     ULONG_PTR count = 4;
     ULONG granularity;
-    STATUS_IS(allocate2(&base, 4 * GRANULE, MEM_WRITE_WATCH | MEM_RESERVE | MEM_REPLACE_PLACEHOLDER, PAGE_READONLY), STATUS_SUCCESS);
+    STATUS_IS(allocate2(&base, 4 * GRANULE, MEM_WRITE_WATCH | MEM_RESERVE | MEM_REPLACE_PLACEHOLDER, PAGE_READONLY),
+              STATUS_SUCCESS);
     STATUS_IS(allocate2(&base, 4 * GRANULE, MEM_COMMIT, PAGE_READWRITE), STATUS_SUCCESS);
     assert_int_equal(query(base).allocation_protect, PAGE_READONLY);
     assert_int_equal(touch(base + PAGE, true), NT_FAULT_HANDLED);
@@ -686,18 +723,23 @@ static int prot(int rights)
     return (rights & 1 ? PROT_READ : 0) | (rights & 2 ? PROT_WRITE : 0) | (rights & 4 ? PROT_EXEC : 0);
 }
 
-static enum host_result beneath_map(struct host *host, uint64_t address, uint64_t size, const struct host_file *file, uint64_t off, int rights)
+static enum host_result beneath_map(struct host *host, uint64_t address, uint64_t size, const struct host_file *file,
+                                    uint64_t off, int rights)
 {
     (void)host;
-    return mmap((void *)(uintptr_t)address, (size_t)size, prot(rights), MAP_PRIVATE | MAP_FIXED, (int)file->handle, (off_t)off) == MAP_FAILED
-               ? HOST_FAILED : HOST_OK;
+    return mmap((void *)(uintptr_t)address, (size_t)size, prot(rights), MAP_PRIVATE | MAP_FIXED, (int)file->handle,
+                (off_t)off) == MAP_FAILED
+               ? HOST_FAILED
+               : HOST_OK;
 }
 
 static enum host_result beneath_commit(struct host *host, uint64_t address, uint64_t size, int rights)
 {
     (void)host;
-    return mmap((void *)(uintptr_t)address, (size_t)size, prot(rights), MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED
-               ? HOST_FAILED : HOST_OK;
+    return mmap((void *)(uintptr_t)address, (size_t)size, prot(rights), MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+                0) == MAP_FAILED
+               ? HOST_FAILED
+               : HOST_OK;
 }
 
 static enum host_result beneath_protect(struct host *host, uint64_t address, uint64_t size, int rights)
@@ -765,7 +807,8 @@ static void images(void **state)
     STATUS_IS(NtQueryVirtualMemory(NT_CURRENT_PROCESS, (void *)at, 2, &path, sizeof path, &size), STATUS_SUCCESS);
     assert_int_equal(path.string.length / 2, strlen(name) + 6);
     assert_int_equal(path.text[path.string.length / 2 - 1], name[strlen(name) - 1]);
-    STATUS_IS(NtQueryVirtualMemory(NT_CURRENT_PROCESS, (void *)at, 2, &path, sizeof path.string + 4, &size), STATUS_BUFFER_OVERFLOW);
+    STATUS_IS(NtQueryVirtualMemory(NT_CURRENT_PROCESS, (void *)at, 2, &path, sizeof path.string + 4, &size),
+              STATUS_BUFFER_OVERFLOW);
 
     /* Reports see it with its name. */
     struct nt_mm_line line;
@@ -840,14 +883,29 @@ static void hundred_thousand(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reserve_then_commit), cmocka_unit_test(commit_alone_reserves),
-        cmocka_unit_test(reserved_base_rounds_down), cmocka_unit_test(allocation_mistakes),
-        cmocka_unit_test(zero_bits_and_top_down), cmocka_unit_test(address_requirements),
-        cmocka_unit_test(host_mappings_are_taken), cmocka_unit_test(huge_reservations), cmocka_unit_test(reservation_sizes), cmocka_unit_test(freeing),
-        cmocka_unit_test(protecting), cmocka_unit_test(guard_fires_once), cmocka_unit_test(stack_grows_and_overflows),
-        cmocka_unit_test(late_faults_are_repeated), cmocka_unit_test(write_watch), cmocka_unit_test(locking_and_reset),
-        cmocka_unit_test(reading_and_writing), cmocka_unit_test(writing_code), cmocka_unit_test(querying), cmocka_unit_test(placeholders), cmocka_unit_test(prefetching),
-        cmocka_unit_test(images), cmocka_unit_test(hundred_thousand),
+        cmocka_unit_test(reserve_then_commit),
+        cmocka_unit_test(commit_alone_reserves),
+        cmocka_unit_test(reserved_base_rounds_down),
+        cmocka_unit_test(allocation_mistakes),
+        cmocka_unit_test(zero_bits_and_top_down),
+        cmocka_unit_test(address_requirements),
+        cmocka_unit_test(host_mappings_are_taken),
+        cmocka_unit_test(huge_reservations),
+        cmocka_unit_test(reservation_sizes),
+        cmocka_unit_test(freeing),
+        cmocka_unit_test(protecting),
+        cmocka_unit_test(guard_fires_once),
+        cmocka_unit_test(stack_grows_and_overflows),
+        cmocka_unit_test(late_faults_are_repeated),
+        cmocka_unit_test(write_watch),
+        cmocka_unit_test(locking_and_reset),
+        cmocka_unit_test(reading_and_writing),
+        cmocka_unit_test(writing_code),
+        cmocka_unit_test(querying),
+        cmocka_unit_test(placeholders),
+        cmocka_unit_test(prefetching),
+        cmocka_unit_test(images),
+        cmocka_unit_test(hundred_thousand),
     };
     return cmocka_run_group_tests(tests, mm_open, NULL);
 }
