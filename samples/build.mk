@@ -28,7 +28,9 @@ SAMPLE_FIXED_BASE := -Wl,--disable-dynamicbase -Wl,--enable-reloc-section
 
 SAMPLE_PROGRAMS := hello hello_ucrt nocrt_kernel32 nocrt_ntdll args exit_codes stdin_echo console time \
   cxx_exceptions seh_caught crash unhandled_filter threads tls_callbacks tls_late memory stack stack_8m files resource \
-  graph loadlib delay delay_system bind2000 relocs200k base_taken missing_dll missing_function dllmain_fail
+  graph loadlib delay delay_system bind2000 relocs200k base_taken missing_dll missing_function dllmain_fail \
+  bench_relocations bench_binding bench_event bench_calls \
+  stress_threads stress_events stress_library stress_data stress_files stress_mixed stress_self
 
 sample_sources_hello_ucrt := hello.c
 sample_cflags_hello_ucrt := -D_UCRT
@@ -61,15 +63,28 @@ sample_ldflags_base_taken := $(SAMPLE_FIXED_BASE) -Wl,--image-base=$(SAMPLE_BASE
 sample_imports_missing_dll := missing_dll
 sample_imports_missing_function := missing_function_old
 sample_imports_dllmain_fail := dllmain_fail_dll
+sample_sources_stress_mixed := stress_mixed.cpp
+# The way over the edge of the stack is to be as written, and not made a loop of.
+sample_cflags_stress_self := -O0 -Wno-infinite-recursion
+sample_ldflags_stress_self := -lntdll
 
 # DLLs -----------------------------------------------------------------------------------------------------------
 
 SAMPLE_DLLS := tls_late_dll delay_dll bind2000_dll missing_function_dll dllmain_fail_dll loadlib_dll loadlib_needs_absent \
-  graph_log graph_a graph_b graph_cycle1 graph_cycle2 graph_same1 graph_same2 graph_late graph_late_below
+  graph_log graph_a graph_b graph_cycle1 graph_cycle2 graph_same1 graph_same2 graph_late graph_late_below \
+  bench_relocations_dll bench_binding_many bench_binding_one
 
 sample_cflags_tls_late_dll := $(SAMPLE_NOCRT_CFLAGS)
 sample_ldflags_tls_late_dll := $(SAMPLE_NOCRT)
 sample_imports_loadlib_needs_absent := missing_dll
+sample_ldflags_bench_relocations_dll := $(SAMPLE_FIXED_BASE) -Wl,--image-base=0x6a000000
+define sample_binding
+sample_sources_bench_binding_$(1) := bench_binding_dll.c
+sample_imports_bench_binding_$(1) := bind2000_dll
+sample_def_bench_binding_$(1) := bench_binding_dll.def
+endef
+$(foreach dll,many one,$(eval $(call sample_binding,$(dll))))
+sample_cflags_bench_binding_one := -DBINDING_ONE
 
 sample_sources_graph_log := graph/log.c
 sample_sources_graph_a := graph/a.c

@@ -96,6 +96,7 @@ IMPORT NTSTATUS NTAPI RtlEnterCriticalSection(RTL_CRITICAL_SECTION *section);
 IMPORT NTSTATUS NTAPI RtlLeaveCriticalSection(RTL_CRITICAL_SECTION *section);
 IMPORT void NTAPI RtlInitNlsTables(void *ansi, void *oem, void *casing, void *tables);
 IMPORT void NTAPI RtlResetRtlTranslations(const void *tables);
+IMPORT WCHAR NTAPI RtlUpcaseUnicodeChar(WCHAR c);
 IMPORT void NTAPI RtlProcessFlsData(void *fls, ULONG flags);
 IMPORT void NTAPI RtlFreeThreadActivationContextStack(void);
 IMPORT void NTAPI RtlRaiseStatus(NTSTATUS status);

@@ -55,6 +55,8 @@ static void code_pages(struct nt_peb *peb)
         peload_fatal(STATUS_DLL_INIT_FAILED, NULL);
     RtlInitNlsTables(peb->ansi_code_page, peb->oem_code_page, peb->unicode_case_table, nls_tables);
     RtlResetRtlTranslations(nls_tables);
+    if (RtlUpcaseUnicodeChar(0xe4) != 0xc4) /* a-umlaut: proves that this ntdll took the tables */
+        peload_fatal(STATUS_DLL_INIT_FAILED, NULL);
 }
 
 /* PEB.LoaderLock is ntdll's own lock, which has no name: it is the one critical section in ntdll's data that this

@@ -2,7 +2,10 @@
  *
  *   process.c     the order in which a process is built, step by step. Read this file first.
  *   parameters.c  command line, environment, standard handles, PEB
- *   library.c     modules as the guest sees them (LDR_DATA_TABLE_ENTRY), LoadLibrary's way into the phases
+ *   library.c     modules as the guest sees them (LDR_DATA_TABLE_ENTRY), PEB.Ldr's lists
+ *   search.c      names and search paths that the guest gives, turned into files
+ *   service.c     the private system calls: LoadLibrary's way into the phases
+ *   stub.c        code in the place of functions that are missing (--missing=stub)
  *   ntdll.c       what is taken from Wine's ntdll and what is replaced; the check that this DLL set is one that works
  *   section.c     SEC_IMAGE sections that a guest asks for
  *   crash.c       an exception that nobody handled, turned into facts for the report
@@ -23,6 +26,8 @@ struct native_options {
     const char *companions;              /* folder that holds ldr64.dll, dlls64 */
     const char *drive_c;                 /* what C: shows, "": nothing yet */
     bool occupy;                         /* take the EXE's preferred base on purpose */
+    bool stub_missing;                   /* a missing function raises 0x80000100 when it is called, as in Wine; else the
+                                            program is refused, as in Windows */
     struct ld_trace *trace;
     void (*missing)(struct loader *loader, const struct ld_error *error);          /* --check: collect, do not stop */
     void (*trace_call)(const char *name, const uintptr_t *arguments, unsigned count, NTSTATUS status, uint32_t thread);
@@ -58,6 +63,21 @@ bool native_system_open(struct ld_error *error);          /* ntdll.c: ntdll, ldr
 bool native_module_cells(struct ld_module *module);       /* a new module's own way into the kernel, where it has one */
 uint64_t native_export(struct ld_module *module, const char *name); /* 0: none */
 bool native_lists_build(void);                            /* library.c: PEB.Ldr and an entry for every module */
+/* Entries for modules that have none yet, in load order; dos_path: how the guest named the file of `root`, or NULL. */
+bool native_entries_add(const struct ld_module *root, const WCHAR *dos_path);
+void native_entry_initialising(struct ld_module *module); /* into the third list */
+void native_entry_drop(struct ld_module *module);
+/* search.c. A DLL's name as the guest gave it. */
+struct native_name {
+    char text[4096];             /* host path where is_path, else the bare name */
+    WCHAR dos[4096];             /* is_path: the full path as the guest writes it */
+    bool is_path;
+    const char *const *search;   /* host folders, for this load and what it needs */
+};
+NTSTATUS native_name_take(const WCHAR *guest_name, const WCHAR *guest_path, struct native_name *name);
+bool native_search_open(struct ld_error *error);          /* folders for what the program imports: native.search */
+/* stub.c: struct loader's substitute. */
+uint64_t native_stub(struct loader *loader, const struct ld_module *exporter, const char *name, uint32_t len, uint32_t ordinal);
 NTSTATUS native_private_call(uint32_t number, const uintptr_t *arguments);
 NTSTATUS native_parameters_fill(void);                    /* parameters.c */
 NTSTATUS native_image_open(const char *unix_path, struct nt_image_facts *facts); /* section.c */

@@ -100,6 +100,7 @@ static uint64_t redirect(struct loader *loader, const struct ld_module *exporter
 static bool refuse(struct ld_error *error, const char *text, const char *symbol)
 {
     ld_fail(error, LD_BIND, native.ntdll, STATUS_INVALID_IMAGE_FORMAT, text);
+    error->host = HOST_FAILED; /* the DLL set is at fault, not the program: exit status 125 */
     if (symbol)
         snprintf(error->symbol, sizeof error->symbol, "%s", symbol);
     return false;

@@ -90,7 +90,8 @@ struct nt_ldr_entry {
     ULONG peload_tls_slot;         /* index into the TLS pointer array, -1: none */
     void *peload_tls_data, *peload_tls_callbacks; /* VAs in the image, NULL: none */
     ULONG peload_tls_size, peload_tls_zero, peload_tls_alignment;
-    ULONG peload_state;            /* enum nt_module_state */
+    ULONG peload_manifest;         /* 1: has a manifest of its own, and so an activation context */
+    struct nt_ldr_entry *peload_gone; /* detached and waiting to be unmapped: the next one */
     struct nt_ddag_node peload_node;
 };
 NT_AT(struct nt_ldr_entry, base, 0x18, 0x30);
@@ -319,6 +320,7 @@ struct nt_host_block {
     ULONG ntdll_data_size;
     ULONG build;                   /* version that RtlGetVersion answers: 10.0.build */
     const char *dll_set;           /* "8.0": what wine_get_version answers */
+    struct nt_ldr_entry *self;     /* the guest half's own entry, which stands in no list */
 };
 
 #endif

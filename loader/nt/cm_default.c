@@ -128,12 +128,38 @@ bool cm_values_fill(struct cm_node *node)
 }
 
 /* Table names are ASCII where somebody looks for one value. */
-static bool name_is(const char *name, const WCHAR *wanted, unsigned length)
+static bool name_is(const char *name, size_t name_length, const WCHAR *wanted, unsigned length)
 {
+    if (name_length != length)
+        return false;
     for (unsigned i = 0; i < length; i++)
-        if (!name[i] || nt_upcase((uint8_t)name[i]) != nt_upcase(wanted[i]))
+        if ((uint8_t)name[i] != wanted[i] && nt_upcase((uint8_t)name[i]) != nt_upcase(wanted[i]))
             return false;
-    return !name[length];
+    return true;
+}
+
+/* Goes on to the value of this name, without making the ones before it. */
+static bool cursor_find(struct cursor *cursor, const WCHAR *name, unsigned length)
+{
+    for (; cursor->line < cm_line_count && cm_lines[cursor->line].depth >= cursor->depth; cursor->line++) {
+        const struct cm_line *line = &cm_lines[cursor->line];
+        if (line->depth != cursor->depth || is_key(line))
+            continue;
+        if (line->kind < CM_LINE_STRINGS) {
+            if (!name_is(line->name, strlen(line->name), name, length))
+                continue;
+            single_next(cursor, line);
+            return true;
+        }
+        for (const char *pair = line->text; pair; pair = strchr(pair, ' '), pair += pair != NULL) {
+            if (!name_is(pair, (size_t)(strchr(pair, '=') - pair), name, length))
+                continue;
+            cursor->many = pair;
+            many_next(cursor, line);
+            return true;
+        }
+    }
+    return false;
 }
 
 NTSTATUS cm_default_value(const struct cm_node *node, const WCHAR *name, unsigned length, struct nt_string *spelling,
@@ -141,19 +167,16 @@ NTSTATUS cm_default_value(const struct cm_node *node, const WCHAR *name, unsigne
 {
     struct cursor cursor;
     cursor_begin(&cursor, node);
-    while (cursor_next(&cursor)) {
-        if (!name_is(cursor.name, name, length))
-            continue;
-        data->bytes = malloc((TEXT_LIMIT + 1) * sizeof(WCHAR));
-        spelling->text = malloc((length + 1) * sizeof(WCHAR));
-        if (!data->bytes || !spelling->text)
-            return STATUS_NO_MEMORY;
-        data->type = cursor.value.type;
-        data->length = value_bytes(&cursor.value, data->bytes);
-        spelling->length = (unsigned)nt_utf16_from_utf8(cursor.name, length, spelling->text, length + 1);
-        return STATUS_SUCCESS;
-    }
-    return STATUS_OBJECT_NAME_NOT_FOUND;
+    if (!cursor_find(&cursor, name, length))
+        return STATUS_OBJECT_NAME_NOT_FOUND;
+    data->bytes = malloc((TEXT_LIMIT + 1) * sizeof(WCHAR));
+    spelling->text = malloc((length + 1) * sizeof(WCHAR));
+    if (!data->bytes || !spelling->text)
+        return STATUS_NO_MEMORY;
+    data->type = cursor.value.type;
+    data->length = value_bytes(&cursor.value, data->bytes);
+    spelling->length = (unsigned)nt_utf16_from_utf8(cursor.name, length, spelling->text, length + 1);
+    return STATUS_SUCCESS;
 }
 
 /* ---- keys --------------------------------------------------------------------------------------------- */

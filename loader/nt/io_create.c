@@ -92,8 +92,11 @@ static NTSTATUS existing_check(struct opening *opening)
         return STATUS_OBJECT_NAME_INVALID;
     if (folder && replaces(opening->disposition))
         return STATUS_FILE_IS_A_DIRECTORY;
-    if (opening->name.system && opening->access & ~(ACCESS_MASK)FILE_READ_ATTRIBUTES & (ACCESS_DELETE | DATA_WRITERS) &&
-        !opening->maximum && !folder)
+    if (opening->name.system && opening->maximum)
+        opening->access &= ~(ACCESS_MASK)(ACCESS_DELETE | DATA_WRITERS);
+    if (opening->name.system && opening->access & ACCESS_DELETE)
+        return STATUS_ACCESS_DENIED;
+    if (opening->name.system && opening->access & DATA_WRITERS && !folder)
         return STATUS_ACCESS_DENIED;
     if (replaces(opening->disposition) && (opening->name.system || changing & facts->attributes & ~opening->file_attributes))
         return STATUS_ACCESS_DENIED;

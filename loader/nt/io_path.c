@@ -37,6 +37,17 @@ static bool system_folder(bool wow, char *out, size_t room)
     return (size_t)snprintf(out, room, "%.*s/i386-windows", (int)(last - folder), folder) < room;
 }
 
+bool io_is_system_path(const char *path)
+{
+    char folder[PATH_MAX];
+    for (int wow = 0; wow < 2; wow++) {
+        size_t length = system_folder(wow, folder, sizeof folder) ? strlen(folder) : 0;
+        if (length && !strncmp(path, folder, length) && (!path[length] || path[length] == '/'))
+            return true;
+    }
+    return false;
+}
+
 /* What follows `prefix` when path lies in it without regard to ASCII case: "" or "/..."; NULL: it does not. */
 static const char *below(const char *path, const char *prefix)
 {
@@ -281,6 +292,19 @@ static NTSTATUS absolute_parse(const WCHAR *text, unsigned length, struct io_nam
     return STATUS_OBJECT_NAME_NOT_FOUND;
 }
 
+/* A folder of the system DLLs as root: what is not there is looked for, and made, below drive C, as by the whole name. */
+static NTSTATUS system_relative_parse(const char *root_path, const WCHAR *text, unsigned length, struct io_name *name)
+{
+    WCHAR whole[PATH_MAX];
+    unsigned done = nt_path_to_dos(root_path, whole, PATH_MAX);
+    if (done + length + 1 >= PATH_MAX)
+        return STATUS_NAME_TOO_LONG;
+    if (length)
+        whole[done++] = '\\';
+    memcpy(whole + done, text, length * sizeof(WCHAR));
+    return drive_parse('C', whole + 2, done + length - 2, name);
+}
+
 NTSTATUS io_name_parse(const WCHAR *text, unsigned length, const char *root_path, struct io_name *name)
 {
     memset(name, 0, offsetof(struct io_name, path));
@@ -290,15 +314,13 @@ NTSTATUS io_name_parse(const WCHAR *text, unsigned length, const char *root_path
         return length ? absolute_parse(text, length, name) : STATUS_OBJECT_PATH_SYNTAX_BAD;
     if (length && *text == '\\')
         return STATUS_OBJECT_PATH_SYNTAX_BAD;
+    if (io_is_system_path(root_path))
+        return system_relative_parse(root_path, text, length, name);
     strcpy(name->path, strcmp(root_path, "/") ? root_path : "");
     name->fixed = strlen(name->path);
     NTSTATUS status = components_append(text, length, name->path, &name->folder);
     if (!name->path[0])
         strcpy(name->path, "/");
-    char folder[PATH_MAX];
-    for (int wow = 0; wow < 2; wow++)
-        if (system_folder(wow, folder, sizeof folder) && below(name->path, folder))
-            name->system = true;
     return status;
 }
 

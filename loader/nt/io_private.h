@@ -124,6 +124,7 @@ struct io_name {
 NTSTATUS io_name_parse(const WCHAR *text, unsigned length, const char *root_path, struct io_name *name);
 NTSTATUS io_name_of_attributes(const struct nt_attributes *attributes, struct io_name *name); /* with their root */
 
+bool io_is_system_path(const char *path); /* among the system DLLs, which are not the guests' to change */
 /* io_lookup.c: letter case. FOUND: path is spelt as on disk. */
 enum io_found { IO_FOUND, IO_NO_NAME, IO_NO_PATH };
 enum io_found io_lookup(char *path, size_t fixed);

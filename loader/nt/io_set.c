@@ -67,6 +67,9 @@ static NTSTATUS basic_set(struct setting *setting, const void *guest)
         return STATUS_ACCESS_DENIED;
     if (setting->file->file.kind > NT_FILE_DIRECTORY)
         return STATUS_INVALID_PARAMETER;
+    char path[PATH_MAX];
+    if (io_file_path(setting->file, path, sizeof path) && io_is_system_path(path))
+        return STATUS_ACCESS_DENIED;
     NTSTATUS status = io_facts_of_fd(setting->fd, &facts);
     if (!status && basic.attributes)
         status = attributes_set(setting, &facts, basic.attributes);
@@ -171,7 +174,8 @@ static NTSTATUS target_parse(struct setting *setting, const void *guest, ULONG l
     return io_name_parse(text, head->length / 2, folder, name);
 }
 
-/* What stands under the new name decides. `same`: it is the file itself under another spelling. */
+/* What stands under the new name decides. `same`: it is the file itself under another spelling; another hard link to it
+ * is somebody else. */
 static NTSTATUS target_check(struct setting *setting, struct io_name *name, ULONG flags, bool *same)
 {
     struct io_facts own, there;
@@ -192,7 +196,8 @@ static NTSTATUS target_check(struct setting *setting, struct io_name *name, ULON
         status = io_facts_of_path(name->path, &there);
     if (status)
         return status;
-    *same = own.serial == there.serial && own.device == there.device;
+    char path[PATH_MAX];
+    *same = io_file_path(setting->file, path, sizeof path) && !strcmp(path, name->path);
     if (*same) { /* only the letter case changes: the last component as the caller spelt it */
         strcpy(strrchr(name->path, '/'), strrchr(spelt, '/'));
         return STATUS_SUCCESS;
@@ -203,8 +208,11 @@ static NTSTATUS target_check(struct setting *setting, struct io_name *name, ULON
         return STATUS_ACCESS_DENIED;
     if (there.attributes & FILE_ATTRIBUTE_READONLY && !(flags & RENAME_IGNORE_READONLY))
         return STATUS_ACCESS_DENIED;
-    if (io_record_others(there.device, there.serial, NULL) && !(flags & RENAME_POSIX))
+    bool linked = own.serial == there.serial && own.device == there.device;
+    if (io_record_others(there.device, there.serial, linked ? setting->file : NULL) && !(flags & RENAME_POSIX))
         return STATUS_ACCESS_DENIED;
+    if (linked && unlink(name->path)) /* rename between two links to one file does nothing */
+        return io_status_of_errno(errno);
     return STATUS_SUCCESS;
 }
 

@@ -164,6 +164,9 @@ static NTSTATUS transfer_run(const struct transfer *transfer, struct io_finish *
         status = disk_transfer(transfer, &done);
     else
         status = stream_transfer(transfer, file->file.options & FILE_SYNCHRONOUS, &done);
+    if (status == STATUS_ACCESS_VIOLATION && !done && file->file.kind == NT_FILE_PIPE &&
+        buffer_touch(transfer->buffer, transfer->length, !transfer->writing))
+        status = stream_transfer(transfer, file->file.options & FILE_SYNCHRONOUS, &done);
     if (status == STATUS_PENDING) {
         struct io_later later = {.finish = *finish, .fd = fcntl(transfer->fd, F_DUPFD_CLOEXEC, 0),
                                  .events = transfer->writing ? POLLOUT : POLLIN, .step = later_step,

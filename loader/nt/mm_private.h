@@ -191,8 +191,8 @@ NTSTATUS mm_backing_of(const struct nt_section_object *section, int handle_fd, s
 struct mm_backing *mm_backing_find(uint64_t id);     /* not held; lock held */
 void mm_backing_hold(struct mm_backing *backing);    /* lock held */
 void mm_backing_release(struct mm_backing *backing); /* lock held */
-struct mm_backing *mm_backing_new(uint64_t id, int fd,
-                                  const char *path); /* one holder; fd is taken over where it succeeds; lock held */
+/* With one holder; fd is taken over where it succeeds. Lock held. */
+struct mm_backing *mm_backing_new(uint64_t id, int fd, const char *path);
 /* Views of a backing. Lock held. */
 void mm_backing_view_add(struct mm_backing *backing, struct mm_area *area);
 void mm_backing_view_remove(struct mm_area *area);

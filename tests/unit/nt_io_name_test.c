@@ -178,6 +178,19 @@ static void system_files_lie_over_the_drive(void **state)
     closed(made.handle);
     assert_true(exists("windows/system32/Own.dll"));
     closed(opened("\\??\\C:\\windows\\system32\\own.dll", READ_, 0));
+    HANDLE root = opened("\\??\\C:\\windows\\system32", READ_, FILE_DIRECTORY_FILE); /* the same by way of the folder */
+    closed(create_at(root, "KERNEL32.dll", READ_, 7, FILE_OPEN, SYNC, 0).handle);
+    made = create_at(root, "Other.dll", WRITE_, 7, FILE_CREATE, SYNC, 0);
+    STATUS_IS(made.status, STATUS_SUCCESS);
+    closed(made.handle);
+    closed(root);
+    assert_true(exists("windows/system32/Other.dll"));
+    made = create("\\??\\C:\\windows\\system32\\kernel32.dll", ACCESS_MAXIMUM_ALLOWED | ACCESS_SYNCHRONIZE, 7, FILE_OPEN, SYNC);
+    STATUS_IS(made.status, STATUS_SUCCESS); /* as much as there is: not to write */
+    STATUS_IS(write_at(made.handle, "x", AT(0)), STATUS_ACCESS_DENIED);
+    int64_t basic[5] = {0, 0, 0, 0, FILE_ATTRIBUTE_READONLY};
+    STATUS_IS(set(made.handle, 4, basic, sizeof basic), STATUS_ACCESS_DENIED);
+    closed(made.handle);
     STATUS_IS(create("\\??\\C:\\windows\\system32\\none.dll", READ_, 7, FILE_OPEN, SYNC).status, STATUS_OBJECT_NAME_NOT_FOUND);
     unlink(file);
 }
@@ -463,6 +476,8 @@ static void files_are_renamed(void **state)
     STATUS_IS(rename_to(handle, 11, 0, 0, "\\??\\C:\\hard"), STATUS_OBJECT_NAME_COLLISION);
     STATUS_IS(query(handle, 5, buffer, 24), STATUS_SUCCESS);
     assert_int_equal(buffer[16], 2); /* NumberOfLinks */
+    STATUS_IS(rename_to(handle, 10, 1, 0, "\\??\\C:\\hard"), STATUS_SUCCESS); /* over the other link to itself */
+    assert_true(exists("hard") && !exists("three/back"));
     closed(handle);
     handle = opened("\\??\\C:\\hard", READ_, 0);
     STATUS_IS(rename_to(handle, 10, 0, 0, "other"), STATUS_ACCESS_DENIED);
