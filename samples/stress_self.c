@@ -112,7 +112,7 @@ static void protect_stack(void)
 
 static void free_stack(void)
 {
-    MEMORY_BASIC_INFORMATION information;
+    MEMORY_BASIC_INFORMATION information = {0};
 
     VirtualQuery(&information, &information, sizeof information);
     VirtualFree(information.AllocationBase, 0, MEM_RELEASE);

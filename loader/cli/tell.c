@@ -66,7 +66,7 @@ void cli_tell(const char *file, const struct ld_error *error)
     if (error->pe.code) {
         add(&sentence, ": ");
         add_pe(&sentence, &error->pe);
-    } else if (error->host && (!error->text || !strstr(error->text, host_result_text(error->host))))
+    } else if (error->host && !(error->host == HOST_FAILED && error->ntstatus) && (!error->text || !strstr(error->text, host_result_text(error->host))))
         add(&sentence, " (%s)", host_result_text(error->host));
     if (error->needed_by[0])
         add(&sentence, ", needed by %s", error->needed_by);

@@ -65,6 +65,15 @@ NTSTATUS ldr_initialise(struct nt_ldr_entry *root, bool statically);
 void ldr_entry_call(struct nt_ldr_entry *entry, ULONG reason, bool statically);
 void ldr_tls_callbacks(struct nt_ldr_entry *entry, ULONG reason, void *reserved);
 
+/* ---- context.c: activation contexts */
+void ldr_context_process(struct nt_peb *peb);              /* the EXE's manifest: beneath all that the process does */
+/* The context of a module with a manifest of its own; entered around every call into it. False: it has none. */
+bool ldr_context_enter(struct nt_ldr_entry *entry, ULONG_PTR *cookie);
+void ldr_context_leave(ULONG_PTR cookie);
+void ldr_context_free(struct nt_ldr_entry *entry);
+/* Where the contexts in force lead a DLL's bare name: its full path on the process heap, NULL: nowhere. */
+WCHAR *ldr_context_redirect(const WCHAR *name);
+
 /* ---- notify.c */
 void ldr_notify(ULONG reason /* 1 loaded, 2 unloaded */, struct nt_ldr_entry *entry);
 
@@ -80,6 +89,7 @@ void ldr_thread_attach(void);
 
 /* ---- text */
 bool ldr_text_equal(const WCHAR *a, unsigned a_length, const WCHAR *b, unsigned b_length); /* ASCII case folded; WCHARs */
+unsigned ldr_text_length(const WCHAR *text);
 WCHAR *ldr_text_copy(const UNICODE_STRING *string);        /* NUL-terminated, process heap; NULL: no memory */
 
 /* ---- what is used of ntdll; declared here because mingw's headers bring all of windows.h along */
@@ -101,10 +111,19 @@ IMPORT void NTAPI RtlProcessFlsData(void *fls, ULONG flags);
 IMPORT void NTAPI RtlFreeThreadActivationContextStack(void);
 IMPORT void NTAPI RtlRaiseStatus(NTSTATUS status);
 IMPORT NTSTATUS NTAPI RtlCreateActivationContext(HANDLE *handle, const void *description);
+IMPORT void NTAPI RtlReleaseActivationContext(HANDLE context);
+IMPORT void NTAPI RtlDeactivateActivationContext(ULONG flags, ULONG_PTR cookie);
+IMPORT NTSTATUS NTAPI RtlFindActivationContextSectionString(ULONG flags, const void *extension, ULONG section,
+                                                            const UNICODE_STRING *name, void *data);
+IMPORT NTSTATUS NTAPI RtlQueryInformationActivationContext(ULONG flags, HANDLE context, void *index, ULONG class, void *data,
+                                                           SIZE_T size, SIZE_T *needed);
 IMPORT NTSTATUS NTAPI RtlActivateActivationContext(ULONG flags, HANDLE context, ULONG_PTR *cookie);
 IMPORT NTSTATUS NTAPI LdrLockLoaderLock(ULONG flags, ULONG *result, SIZE_T *cookie);
 IMPORT NTSTATUS NTAPI LdrUnlockLoaderLock(ULONG flags, SIZE_T cookie);
-IMPORT NTSTATUS NTAPI LdrFindResource_U(void *module, const ULONG_PTR *path, ULONG level, const void **entry);
+IMPORT NTSTATUS NTAPI LdrGetDllPath(const WCHAR *module, ULONG flags, WCHAR **path, WCHAR **unknown);
+IMPORT void NTAPI RtlReleasePath(WCHAR *path);
+IMPORT void NTAPI RtlRaiseException(struct nt_exception *record);
+IMPORT void *NTAPI RtlGetUnloadEventTrace(void);
 IMPORT NTSTATUS NTAPI NtGetNlsSectionPtr(ULONG type, ULONG id, void *unknown, void **base, SIZE_T *size);
 IMPORT NTSTATUS NTAPI NtQueryDefaultLocale(BOOLEAN user, ULONG *lcid);
 IMPORT NTSTATUS NTAPI RtlGetLocaleFileMappingAddress(void **base, ULONG *lcid, LARGE_INTEGER *size);

@@ -1,4 +1,4 @@
-/* Modules at run time: LoadLibrary and FreeLibrary on the guest's side, initialisers, handles and names. */
+/* Modules at run time: LoadLibrary and FreeLibrary on the guest's side, and their initialisers. */
 #include "loader/ldr/ldr.h"
 
 enum { INIT_ROOM = 1024 };
@@ -23,7 +23,9 @@ struct nt_ldr_entry *ldr_entry_at(const void *address)
         if ((uintptr_t)address - (uintptr_t)entry->base < entry->size_of_image)
             return entry;
     }
-    return NULL;
+    /* Our own code, which stands in no list: exceptions must find its unwind data. */
+    struct nt_ldr_entry *self = peload_host.self;
+    return self && (uintptr_t)address - (uintptr_t)self->base < self->size_of_image ? self : NULL;
 }
 
 void ldr_tls_callbacks(struct nt_ldr_entry *entry, ULONG reason, void *reserved)
@@ -40,35 +42,48 @@ void ldr_tls_callbacks(struct nt_ldr_entry *entry, ULONG reason, void *reserved)
 void ldr_entry_call(struct nt_ldr_entry *entry, ULONG reason, bool statically)
 {
     NTSTATUS raised;
+    ULONG_PTR cookie;
     void *reserved = statically ? (void *)1 : NULL;
+    bool entered = ldr_context_enter(entry, &cookie);
     ldr_tls_callbacks(entry, reason, reserved);
     if (entry->entry_point && entry->flags & LDR_IMAGE_IS_DLL)
         peload_call_entry(entry->entry_point, entry->base, reason, reserved, &raised);
+    if (entered)
+        ldr_context_leave(cookie);
+}
+
+static int attach_call(struct nt_ldr_entry *entry, void *reserved, NTSTATUS *raised)
+{
+    ULONG_PTR cookie;
+    int good = 1;
+    bool entered = ldr_context_enter(entry, &cookie);
+    ldr_tls_callbacks(entry, PROCESS_ATTACH, reserved);
+    if (entry->entry_point)
+        good = peload_call_entry(entry->entry_point, entry->base, PROCESS_ATTACH, reserved, raised);
+    if (entered)
+        ldr_context_leave(cookie);
+    return good;
 }
 
 /* One module's PROCESS_ATTACH. Order as Windows has it: notification, TLS callbacks, DllMain. */
 static NTSTATUS entry_attach(struct nt_ldr_entry *entry, bool statically)
 {
     NTSTATUS raised = 0;
-    void *reserved = statically ? (void *)1 : NULL;
+    /* An initialiser before this one may have loaded something that needs this module, and so was served first. */
+    if (entry->flags & (LDR_LOAD_IN_PROGRESS | LDR_ENTRY_PROCESSED))
+        return STATUS_SUCCESS;
     entry->flags |= LDR_LOAD_IN_PROGRESS;
     peload_state(entry, NT_MODULE_INITIALISING);
     ldr_notify(1, entry);
-    int good = 1;
-    if (entry->flags & LDR_IMAGE_IS_DLL) {
-        ldr_tls_callbacks(entry, PROCESS_ATTACH, reserved);
-        if (entry->entry_point)
-            good = peload_call_entry(entry->entry_point, entry->base, PROCESS_ATTACH, reserved, &raised);
-    }
+    int good = entry->flags & LDR_IMAGE_IS_DLL ? attach_call(entry, statically ? (void *)1 : NULL, &raised) : 1;
     entry->flags &= ~(ULONG)LDR_LOAD_IN_PROGRESS;
+    entry->flags |= LDR_ENTRY_PROCESSED;
     if (!good) {
-        /* Windows tells a module whose attach failed to detach, unless it failed by an exception. */
-        if (!raised)
-            ldr_entry_call(entry, PROCESS_DETACH, statically);
+        ldr_entry_call(entry, PROCESS_DETACH, statically);
         ldr_notify(2, entry);
         return raised ? raised : STATUS_DLL_INIT_FAILED;
     }
-    entry->flags |= LDR_PROCESS_ATTACHED | LDR_ENTRY_PROCESSED;
+    entry->flags |= LDR_PROCESS_ATTACHED;
     peload_state(entry, NT_MODULE_RUNNING);
     return STATUS_SUCCESS;
 }
@@ -114,6 +129,14 @@ bool ldr_text_equal(const WCHAR *a, unsigned a_length, const WCHAR *b, unsigned 
     return true;
 }
 
+unsigned ldr_text_length(const WCHAR *text)
+{
+    unsigned length = 0;
+    while (text[length])
+        length++;
+    return length;
+}
+
 WCHAR *ldr_text_copy(const UNICODE_STRING *string)
 {
     unsigned count = string->length / sizeof(WCHAR);
@@ -126,12 +149,53 @@ WCHAR *ldr_text_copy(const UNICODE_STRING *string)
     return copy;
 }
 
+/* ---- going ---- */
+
+/* What RtlGetUnloadEventTrace gives: the last 64 modules that went. */
+struct unload_event { void *base; SIZE_T size; ULONG sequence, timestamp, checksum; WCHAR name[32]; };
+
+static void unload_remember(const struct nt_ldr_entry *entry)
+{
+    static ULONG sequence;
+    struct unload_event *events = RtlGetUnloadEventTrace();
+    if (!events)
+        return;
+    struct unload_event *event = &events[sequence % 64];
+    const unsigned char *headers = RtlImageNtHeader(entry->base);
+    event->base = entry->base;
+    event->size = entry->size_of_image;
+    event->sequence = sequence++;
+    event->timestamp = entry->timestamp;
+    event->checksum = headers ? *(const ULONG *)(headers + 0x58) : 0; /* the same place in PE32 and PE32+ */
+    unsigned length = entry->base_name.length / sizeof(WCHAR);
+    for (unsigned i = 0; i < 32; i++)
+        event->name[i] = i < length ? entry->base_name.buffer[i] : 0;
+    event->name[31] = 0;
+}
+
+static unsigned unload_depth;             /* of DllMains that free other modules; guarded by the loader lock */
+static struct nt_ldr_entry *gone;         /* detached, still mapped: code of theirs may be on the stack */
+
+static void gone_free(void)
+{
+    while (gone) {
+        struct nt_ldr_entry *entry = gone;
+        gone = entry->peload_gone;
+        ldr_tls_module_free(entry);
+        ldr_context_free(entry);
+        unload_remember(entry);
+        peload_unload(entry);
+    }
+}
+
+/* Detaches whatever nobody needs any more, then gives its memory back. */
 static void unload(struct nt_ldr_entry *entry)
 {
     ULONG count = 0;
     struct nt_ldr_entry **list = RtlAllocateHeap(ldr_peb()->process_heap, 0, INIT_ROOM * sizeof *list);
     if (!list || peload_unload_plan(entry, list, INIT_ROOM, &count))
         count = 0;
+    unload_depth++;
     for (ULONG i = 0; i < count; i++)
         if (list[i]->flags & LDR_PROCESS_ATTACHED) {
             list[i]->flags &= ~(ULONG)LDR_PROCESS_ATTACHED;
@@ -139,23 +203,27 @@ static void unload(struct nt_ldr_entry *entry)
             peload_state(list[i], NT_MODULE_DETACHED);
             ldr_notify(2, list[i]);
         }
-    for (ULONG i = 0; i < count; i++) {
-        ldr_tls_module_free(list[i]);
-        peload_unload(list[i]);
+    struct nt_ldr_entry **last = &gone;
+    while (*last)
+        last = &(*last)->peload_gone;
+    for (ULONG i = 0; i < count; i++, last = &(*last)->peload_gone) {
+        list[i]->peload_gone = NULL;
+        *last = list[i];
     }
+    if (!--unload_depth)
+        gone_free();
     if (list)
         RtlFreeHeap(ldr_peb()->process_heap, 0, list);
 }
 
-EXPORT NTSTATUS NTAPI LdrLoadDll(const WCHAR *path, ULONG flags, const UNICODE_STRING *name, void **module)
+/* ---- LoadLibrary, FreeLibrary ---- */
+
+static NTSTATUS load(const WCHAR *name, const WCHAR *path, ULONG flags, void **module)
 {
     SIZE_T cookie;
     struct nt_ldr_entry *entry = NULL;
-    WCHAR *text = ldr_text_copy(name);
-    if (!text)
-        return STATUS_NO_MEMORY;
     ldr_lock(&cookie);
-    NTSTATUS status = peload_load(text, (uintptr_t)path > 0xffff ? path : NULL, flags & NT_LOAD_NO_RESOLVE, &entry);
+    NTSTATUS status = peload_load(name, path, flags & NT_LOAD_NO_RESOLVE, &entry);
     if (!status && !(entry->flags & LDR_DONT_RESOLVE_REFS)) {
         status = ldr_initialise(entry, false);
         if (status)
@@ -163,6 +231,22 @@ EXPORT NTSTATUS NTAPI LdrLoadDll(const WCHAR *path, ULONG flags, const UNICODE_S
     }
     *module = status ? NULL : entry->base;
     ldr_unlock(cookie);
+    return status;
+}
+
+/* path: folders to search, from kernelbase; else (delay loads, ntdll itself) the process's own. */
+EXPORT NTSTATUS NTAPI LdrLoadDll(const WCHAR *path, ULONG flags, const UNICODE_STRING *name, void **module)
+{
+    WCHAR *text = ldr_text_copy(name), *own = NULL, *unknown;
+    if (!text)
+        return STATUS_NO_MEMORY;
+    if ((uintptr_t)path <= 0xffff)
+        path = LdrGetDllPath(text, 0, &own, &unknown) ? NULL : own;
+    WCHAR *redirected = ldr_context_redirect(text);
+    NTSTATUS status = load(redirected ? redirected : text, path, flags, module);
+    if (own)
+        RtlReleasePath(own);
+    RtlFreeHeap(ldr_peb()->process_heap, 0, redirected);
     RtlFreeHeap(ldr_peb()->process_heap, 0, text);
     return status;
 }
@@ -178,101 +262,4 @@ EXPORT NTSTATUS NTAPI LdrUnloadDll(void *module)
         unload(entry);
     ldr_unlock(cookie);
     return entry ? STATUS_SUCCESS : STATUS_DLL_NOT_FOUND;
-}
-
-EXPORT NTSTATUS NTAPI LdrAddRefDll(ULONG flags, void *module)
-{
-    SIZE_T cookie;
-    if (flags & ~1u)
-        return STATUS_INVALID_PARAMETER;
-    ldr_lock(&cookie);
-    struct nt_ldr_entry *entry = ldr_entry_of(module);
-    NTSTATUS status = entry ? peload_reference(entry, flags & 1) : STATUS_INVALID_PARAMETER;
-    ldr_unlock(cookie);
-    return status;
-}
-
-enum { HANDLE_EX_UNCHANGED = 1, HANDLE_EX_PIN = 2 };
-
-EXPORT NTSTATUS NTAPI LdrGetDllHandleEx(ULONG flags, const WCHAR *path, ULONG *characteristics, const UNICODE_STRING *name,
-                                        void **module)
-{
-    SIZE_T cookie;
-    struct nt_ldr_entry *entry = NULL;
-    (void)characteristics;
-    if (flags & ~3u || flags == (HANDLE_EX_UNCHANGED | HANDLE_EX_PIN))
-        return STATUS_INVALID_PARAMETER;
-    WCHAR *text = ldr_text_copy(name);
-    if (!text)
-        return STATUS_NO_MEMORY;
-    ldr_lock(&cookie);
-    NTSTATUS status = peload_find(text, (uintptr_t)path > 0xffff ? path : NULL, &entry);
-    if (!status && !(flags & HANDLE_EX_UNCHANGED))
-        status = peload_reference(entry, flags & HANDLE_EX_PIN ? 1 : 0);
-    if (module)
-        *module = status ? NULL : entry->base;
-    ldr_unlock(cookie);
-    RtlFreeHeap(ldr_peb()->process_heap, 0, text);
-    return status;
-}
-
-EXPORT NTSTATUS NTAPI LdrGetDllHandle(const WCHAR *path, ULONG flags, const UNICODE_STRING *name, void **module)
-{
-    (void)flags;
-    return LdrGetDllHandleEx(HANDLE_EX_UNCHANGED, path, NULL, name, module);
-}
-
-EXPORT NTSTATUS NTAPI LdrGetDllFullName(void *module, UNICODE_STRING *name)
-{
-    SIZE_T cookie;
-    NTSTATUS status = STATUS_SUCCESS;
-    ldr_lock(&cookie);
-    struct nt_ldr_entry *entry = ldr_entry_of(module ? module : ldr_peb()->image_base);
-    if (!entry)
-        status = STATUS_DLL_NOT_FOUND;
-    else {
-        unsigned length = entry->full_name.length, copied = length <= name->maximum ? length : name->maximum;
-        for (unsigned i = 0; i < copied / sizeof(WCHAR); i++)
-            name->buffer[i] = entry->full_name.buffer[i];
-        name->length = (USHORT)length;
-        if (copied < length)
-            status = STATUS_BUFFER_TOO_SMALL;
-        else if (copied + sizeof(WCHAR) <= name->maximum)
-            name->buffer[copied / sizeof(WCHAR)] = 0;
-    }
-    ldr_unlock(cookie);
-    return status;
-}
-
-EXPORT NTSTATUS NTAPI LdrDisableThreadCalloutsForDll(void *module)
-{
-    SIZE_T cookie;
-    NTSTATUS status = STATUS_SUCCESS;
-    ldr_lock(&cookie);
-    struct nt_ldr_entry *entry = ldr_entry_of(module);
-    if (!entry)
-        status = STATUS_DLL_NOT_FOUND;
-    else if (entry->peload_tls_slot == (ULONG)-1) /* a module with static TLS keeps its calls */
-        entry->flags |= LDR_NO_DLL_CALLS;
-    ldr_unlock(cookie);
-    return status;
-}
-
-EXPORT NTSTATUS NTAPI LdrFindEntryForAddress(const void *address, struct nt_ldr_entry **out)
-{
-    struct nt_ldr_entry *entry = ldr_entry_at(address);
-    if (!entry)
-        return STATUS_NO_MORE_ENTRIES;
-    *out = entry;
-    return STATUS_SUCCESS;
-}
-
-EXPORT void *NTAPI RtlPcToFileHeader(void *address, void **base)
-{
-    SIZE_T cookie;
-    ldr_lock(&cookie);
-    struct nt_ldr_entry *entry = ldr_entry_at(address);
-    ldr_unlock(cookie);
-    *base = entry ? entry->base : NULL;
-    return *base;
 }

@@ -77,25 +77,6 @@ static void loader_lock_publish(struct nt_peb *peb)
     ldr_unlock(cookie);
 }
 
-/* The EXE's manifest (RT_MANIFEST 24, id 1) becomes the activation context beneath everything the process does. */
-static void activation_context(struct nt_peb *peb)
-{
-    struct { ULONG size, flags; const WCHAR *source; USHORT machine, language; const WCHAR *directory, *resource, *application;
-             void *module; } description = {0};
-    const ULONG_PTR path[3] = {24, 1, 0};
-    const void *entry;
-    HANDLE context;
-    ULONG_PTR cookie;
-    if (LdrFindResource_U(peb->image_base, path, 2, &entry))
-        return;
-    description.size = sizeof description;
-    description.flags = 0x8 | 0x80; /* resource name and module handle are valid */
-    description.resource = (const WCHAR *)1;
-    description.module = peb->image_base;
-    if (!RtlCreateActivationContext(&context, &description))
-        RtlActivateActivationContext(0, context, &cookie);
-}
-
 static void process_start(struct nt_peb *peb)
 {
     SIZE_T cookie;
@@ -103,7 +84,7 @@ static void process_start(struct nt_peb *peb)
     slot_bitmaps(peb);
     environment_move(peb);
     code_pages(peb);
-    activation_context(peb);
+    ldr_context_process(peb);
     loader_lock_publish(peb);
     ldr_lock(&cookie);
     if (!ldr_tls_thread())
@@ -116,7 +97,7 @@ static void process_start(struct nt_peb *peb)
 }
 
 /* THREAD_ATTACH and THREAD_DETACH go to modules that are attached and want them; the EXE has no DllMain, but its TLS
- * callbacks come last (first on detach they would see freed DLL state). */
+ * callbacks come last, whatever the reason. */
 static bool wants_thread_calls(const struct nt_ldr_entry *entry)
 {
     return entry->flags & LDR_PROCESS_ATTACHED && !(entry->flags & LDR_NO_DLL_CALLS) && entry != peload_host.main;
@@ -183,7 +164,6 @@ EXPORT void NTAPI LdrShutdownProcess(void)
     peb->ldr->shutdown_thread = ldr_teb()->client.thread;
     RtlProcessFlsData(ldr_teb()->fls, 1);
     ldr_lock(&cookie);
-    ldr_tls_callbacks(peload_host.main, PROCESS_DETACH, (void *)1);
     for (struct nt_list *link = head->prev; link != head; link = link->prev) {
         struct nt_ldr_entry *entry = LDR_ENTRY(link, init_order);
         if (entry->flags & LDR_PROCESS_ATTACHED && entry != peload_host.main) {
@@ -192,6 +172,7 @@ EXPORT void NTAPI LdrShutdownProcess(void)
             peload_state(entry, NT_MODULE_DETACHED);
         }
     }
+    ldr_tls_callbacks(peload_host.main, PROCESS_DETACH, (void *)1);
     ldr_unlock(cookie);
 }
 

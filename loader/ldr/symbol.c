@@ -110,3 +110,15 @@ EXPORT void *NTAPI LdrResolveDelayLoadedAPI(void *base, const struct delay_descr
     RtlRaiseStatus(status);
     return NULL;
 }
+
+/* --missing=stub: what the slot of a function that is not there leads to, in place of the function. `name` is an ordinal
+ * where it is small. Wine's own loader raises the same, so debuggers and filters know the code. */
+EXPORT void peload_missing(const char *dll, const char *name, void *caller)
+{
+    struct nt_exception record = {.code = 0x80000100, .flags = 1, .count = 2};
+    record.address = sizeof(void *) == 8 ? __builtin_return_address(0) : caller;
+    record.information[0] = (ULONG_PTR)dll;
+    record.information[1] = (ULONG_PTR)name;
+    for (;;)
+        RtlRaiseException(&record);
+}

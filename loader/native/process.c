@@ -29,35 +29,13 @@ enum { BUILD = 19043 }; /* the Windows 10 that Wine's DLLs answer for */
 
 #ifdef __x86_64__
 #define SYSTEM_FOLDER "x86_64-windows"
-#define DLLS_FOLDER "dlls64"
 #define USER_HIGH ((uintptr_t)0x7e0000000000) /* Linux maps this program itself somewhere above */
 #define MACHINE PE_MACHINE_AMD64
 #else
 #define SYSTEM_FOLDER "i386-windows"
-#define DLLS_FOLDER "dlls32"
 #define USER_HIGH ((uintptr_t)0x7fff0000)
 #define MACHINE PE_MACHINE_I386
 #endif
-
-/* Folders in which DLLs are looked for, in Windows' order: the program's own, ours (what Wine lacks), the system's. */
-static bool search_open(struct ld_error *error)
-{
-    const struct native_options *options = &native.options;
-    const char *slash = strrchr(options->program, '/');
-    size_t length = slash ? (size_t)(slash - options->program) : 0;
-    char *application = malloc(length + 2), *ours = malloc(strlen(options->companions) + sizeof "/" DLLS_FOLDER);
-    native.search = calloc(4, sizeof *native.search);
-    if (!application || !ours || !native.search)
-        return ld_fail_host(error, LD_FIND, NULL, HOST_NO_MEMORY, "no memory for the search path");
-    memcpy(application, options->program, length);
-    strcpy(application + length, slash ? (length ? "" : "/") : ".");
-    sprintf(ours, "%s/%s", options->companions, DLLS_FOLDER);
-    native.search[0] = application;
-    native.search[1] = native.system_folder;
-    native.search[2] = ours;
-    native.loader.search = native.search;
-    return true;
-}
 
 static bool kernel_open(struct ld_error *error)
 {
@@ -92,10 +70,12 @@ static bool kernel_open(struct ld_error *error)
     native.loader.machine = MACHINE;
     native.loader.user_limit = USER_HIGH;
     native.loader.missing = options->missing;
+    if (options->stub_missing)
+        native.loader.substitute = native_stub;
     native.loader.lane = &native;
     if (getrandom(&native.loader.random, sizeof native.loader.random, 0) < 0)
         native.loader.random = nt_time_now(); /* an early kernel without entropy: better than the file's cookies */
-    return search_open(error);
+    return native_search_open(error);
 }
 
 /* The API-set schema, which the guest sees through PEB.ApiSetMap and find through the loader. */
@@ -183,8 +163,10 @@ bool native_prepare(const struct native_options *options, struct ld_error *error
     }
     if (kept)
         host->vm_release(host, kept, size);
-    if (!system)
+    if (!system) { /* not the program's fault, whatever it was */
+        error->host = HOST_FAILED;
         return false;
+    }
     native.loader.occupy = options->occupy;
     native.main = ld_load_path(&native.loader, options->program, error);
     native.loader.occupy = false;

@@ -1,6 +1,6 @@
-/* The keys and values that are there before anybody wrote one. A key is made from its lines of the table when
- * somebody looks below it, its values when somebody changes or lists them; a single value is answered from the table
- * itself. So a start pays for the few keys on its way. */
+/* The keys and values that are there before anybody wrote one. A key is made from its line of the table when somebody
+ * goes by, its neighbours when somebody lists or deletes, its values when somebody changes or lists them; a single
+ * value is answered from the table itself. So a start pays for the few keys on its way. */
 #include "loader/nt/cm_private.h"
 #include "loader/nt/io.h"
 
@@ -181,40 +181,70 @@ NTSTATUS cm_default_value(const struct cm_node *node, const WCHAR *name, unsigne
 
 /* ---- keys --------------------------------------------------------------------------------------------- */
 
-static bool child_make(struct cm_node *parent, uint32_t index)
+/* The name of a key's line in UTF-16; its length. */
+static unsigned line_name(const struct cm_line *line, WCHAR *name)
 {
-    const struct cm_line *line = &cm_lines[index];
     struct cm_computed_value computed;
     const char *text = line->name;
-    WCHAR name[CM_NAME_LIMIT + 1];
-    uint32_t at;
-    if (!text) { /* a key whose name depends on the machine or the user */
+    if (!text) { /* depends on the machine or the user */
         cm_compute(line->computed, "", &computed);
         text = computed.bytes;
     }
-    unsigned length = (unsigned)nt_utf16_from_utf8(text, strlen(text), name, CM_NAME_LIMIT + 1);
-    if (!length || cm_child_find(parent, name, length, &at))
-        return true; /* a zone without a name */
+    return (unsigned)nt_utf16_from_utf8(text, strlen(text), name, CM_NAME_LIMIT + 1);
+}
+
+/* NULL: no memory. */
+static struct cm_node *child_make(struct cm_node *parent, uint32_t index, const WCHAR *name, unsigned length, uint32_t at)
+{
     struct cm_node *child = cm_node_new(name, length);
     if (!child || !cm_child_insert(parent, at, child)) {
         if (child)
             nt_arena_free(nt_ref_of(child), child->size);
-        return false;
+        return NULL;
     }
     child->defaults = index + 1;
     child->written = parent->written;
-    child->flags = CM_CHILDREN_PENDING | CM_VALUES_PENDING | (line->kind == CM_LINE_LINK_KEY ? CM_LINK : 0);
+    child->flags = CM_CHILDREN_PENDING | CM_VALUES_PENDING | (cm_lines[index].kind == CM_LINE_LINK_KEY ? CM_LINK : 0);
+    return child;
+}
+
+/* The next line of a key right below `node`, from *index on. */
+static bool child_line_next(const struct cm_node *node, uint32_t *index)
+{
+    uint8_t depth = (uint8_t)(cm_lines[node->defaults - 1].depth + 1);
+    for (; *index < cm_line_count && cm_lines[*index].depth >= depth; ++*index)
+        if (cm_lines[*index].depth == depth && is_key(&cm_lines[*index]))
+            return true;
+    return false;
+}
+
+bool cm_child_look(struct cm_node *parent, const WCHAR *name, unsigned length, uint32_t *at, struct cm_node **found)
+{
+    WCHAR own[CM_NAME_LIMIT + 1];
+    *found = cm_child_find(parent, name, length, at);
+    if (*found || !(parent->flags & CM_CHILDREN_PENDING))
+        return true;
+    for (uint32_t i = parent->defaults; child_line_next(parent, &i); i++) {
+        unsigned own_length = line_name(&cm_lines[i], own);
+        if (own_length == length && !cm_name_compare(own, own_length, name, length)) {
+            *found = child_make(parent, i, own, own_length, *at);
+            return *found != NULL;
+        }
+    }
     return true;
 }
 
 bool cm_children_fill(struct cm_node *node)
 {
+    WCHAR name[CM_NAME_LIMIT + 1];
+    uint32_t at;
     if (!(node->flags & CM_CHILDREN_PENDING))
         return true;
-    node->flags &= ~(uint32_t)CM_CHILDREN_PENDING;
-    uint8_t depth = (uint8_t)(cm_lines[node->defaults - 1].depth + 1);
-    for (uint32_t i = node->defaults; i < cm_line_count && cm_lines[i].depth >= depth; i++)
-        if (cm_lines[i].depth == depth && is_key(&cm_lines[i]) && !child_make(node, i))
+    for (uint32_t i = node->defaults; child_line_next(node, &i); i++) {
+        unsigned length = line_name(&cm_lines[i], name);
+        if (length && !cm_child_find(node, name, length, &at) && !child_make(node, i, name, length, at))
             return false;
+    }
+    node->flags &= ~(uint32_t)CM_CHILDREN_PENDING;
     return true;
 }

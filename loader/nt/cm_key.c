@@ -219,6 +219,8 @@ NTSTATUS NtDeleteKey(HANDLE handle)
         status = STATUS_KEY_DELETED;
     else if (!parent || !cm_children_fill(node) || node->child_count)
         status = STATUS_CANNOT_DELETE; /* the root, or it has keys below it */
+    else if (!cm_children_fill(parent))
+        status = STATUS_INSUFFICIENT_RESOURCES;
     if (!status) {
         cm_child_remove(node);
         cm_watches_end(node, 0);
@@ -239,6 +241,8 @@ static NTSTATUS node_rename(struct cm_key *key, const struct nt_string *name)
         return STATUS_KEY_DELETED;
     if (!parent)
         return STATUS_ACCESS_DENIED;
+    if (!cm_children_fill(parent))
+        return STATUS_INSUFFICIENT_RESOURCES;
     struct cm_node *other = cm_child_find(parent, name->text, name->length, &at);
     if (other)
         return other == node ? STATUS_SUCCESS : STATUS_CANNOT_DELETE;

@@ -85,12 +85,11 @@ NTSTATUS cm_path_walk(const struct nt_attributes *attributes, bool open_link, st
             return STATUS_OBJECT_NAME_NOT_FOUND;
         if (name_length > CM_NAME_LIMIT)
             return STATUS_INVALID_PARAMETER;
-        if (!cm_children_fill(place->node))
-            return STATUS_INSUFFICIENT_RESOURCES;
         place->parent = place->node;
         place->leaf = name;
         place->length = name_length;
-        place->node = cm_child_find(place->parent, name, name_length, &place->at);
+        if (!cm_child_look(place->parent, name, name_length, &place->at, &place->node))
+            return STATUS_INSUFFICIENT_RESOURCES;
         if (place->node && place->node->flags & CM_LINK && (length || !open_link)) {
             if (++links > LINK_LIMIT)
                 return STATUS_OBJECT_NAME_NOT_FOUND;

@@ -85,7 +85,10 @@ void cm_value_remove(struct cm_node *node, uint32_t index);
 bool cm_node_name(const struct cm_node *node, struct nt_string *out); /* "\REGISTRY\MACHINE\..." */
 
 /* ---- defaults (lock held) ---- */
-bool cm_children_fill(struct cm_node *node);           /* false: no memory */
+/* Makes all children that the table has; needed before one is removed, or it would come back. False: no memory. */
+bool cm_children_fill(struct cm_node *node);
+/* One child, made if the table has it; *found NULL: there is none, and *at is where it would be. False: no memory. */
+bool cm_child_look(struct cm_node *parent, const WCHAR *name, unsigned length, uint32_t *at, struct cm_node **found);
 bool cm_values_fill(struct cm_node *node);
 /* One default value of a key whose values were not filled in yet: its own spelling and its contents, both malloc'd.
  * STATUS_OBJECT_NAME_NOT_FOUND: it has none of this name. */

@@ -1,13 +1,14 @@
 /* KUSER_SHARED_DATA: one page that the guest reads without a system call, and whose clocks tick.
  *
- * The page is mapped twice: read-only where the guest expects it, writable somewhere for us. The first tick is a
- * timer's signal, 15.6 ms after the start; only then is there a thread that goes on ticking. A program that ends
- * earlier has seen what it would see on Windows, where nothing moves between two ticks either, and has not paid for
- * a thread. */
+ * The first tick is a timer's signal, 15.6 ms after the start. Only then is the page replaced by one that is mapped
+ * twice (read-only where the guest expects it, writable somewhere for us), and only then is there a thread that goes
+ * on ticking. A program that ends earlier has seen what it would see on Windows, where nothing moves between two
+ * ticks either, and has not paid for it. */
 #define _GNU_SOURCE
 #include "loader/nt/ex_private.h"
 #include "loader/nt/mm.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -74,7 +75,10 @@ _Static_assert(sizeof(struct shared) == 0x1000, "KUSER_SHARED_DATA's page");
 enum { SHARED_ADDRESS = 0x7ffe0000, SHARED_PAGES = NT_WIDTH(1, 2), SHARED_SIZE = SHARED_PAGES * 0x1000 };
 enum { TICK_SIGNAL_FROM_LAST = 0, TICK_STACK = 8192 };
 
-static struct shared *shared;             /* the writable view */
+static struct shared *const shared = (struct shared *)(uintptr_t)SHARED_ADDRESS; /* the guest's view */
+static bool opened;
+static struct shared *writable;           /* NULL until the first tick */
+static int busy;                          /* somebody changes the page or its mapping; taken by atomic exchange */
 static uint32_t interval = EX_TICK_DEFAULT; /* 100 ns; atomic */
 
 uint32_t ex_shared_tick(void) { return __atomic_load_n(&interval, __ATOMIC_RELAXED); }
@@ -120,17 +124,17 @@ static void time_store(struct ksystem_time *at, uint64_t value)
     word_store(at, value);
 }
 
-static void shared_renew(void)
+static void shared_renew(struct shared *to)
 {
     struct wide_time real, steady;
     host_call(CALL_CLOCK_GET, CLOCK_REALTIME, (long)&real, 0, 0);
     host_call(CALL_CLOCK_GET, CLOCK_MONOTONIC, (long)&steady, 0, 0);
     uint64_t monotonic = (uint64_t)steady.seconds * EX_TICKS_PER_SECOND + (uint64_t)steady.nanoseconds / 100;
     uint64_t ticks = (uint64_t)steady.seconds * 1000 + (uint64_t)steady.nanoseconds / 1000000;
-    time_store(&shared->system_time, ex_time_of(real.seconds, real.nanoseconds));
-    time_store(&shared->interrupt_time, monotonic);
-    time_store(&shared->tick_count, ticks);
-    __atomic_store_n(&shared->tick_count_low, (uint32_t)ticks, __ATOMIC_RELEASE);
+    time_store(&to->system_time, ex_time_of(real.seconds, real.nanoseconds));
+    time_store(&to->interrupt_time, monotonic);
+    time_store(&to->tick_count, ticks);
+    __atomic_store_n(&to->tick_count_low, (uint32_t)ticks, __ATOMIC_RELEASE);
 }
 
 static int ticker(void *unused)
@@ -138,23 +142,31 @@ static int ticker(void *unused)
     (void)unused;
     for (;;) {
         struct wide_time pause = {0, (int64_t)ex_shared_tick() * 100};
-        shared_renew();
+        shared_renew(writable);
         host_call(CALL_CLOCK_SLEEP, CLOCK_MONOTONIC, 0, (long)&pause, 0);
     }
     return 0;
 }
 
-/* Runs on whichever thread the signal hits, with all signals blocked, which the ticker inherits. It may interrupt
- * anything, so it does nothing but make a thread on a stack that is ready. */
-static void first_tick(int number)
+/* The same contents in pages that are mapped twice. The guest's view changes over in one step: whoever reads it
+ * meanwhile waits in a page fault. */
+static bool shared_double(void)
 {
-    static char stack[TICK_STACK] __attribute__((aligned(64)));
-    static int started;
-    (void)number;
-    if (!__atomic_exchange_n(&started, 1, __ATOMIC_SEQ_CST))
-        clone(ticker, stack + sizeof stack, CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM,
-              NULL);
+    struct shared *second = mmap(NULL, SHARED_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (second == MAP_FAILED)
+        return false;
+    memcpy(second, shared, SHARED_SIZE);
+    /* Length 0: a second view of the same pages, which is made writable like the first... */
+    void *view = mremap(second, 0, SHARED_SIZE, MREMAP_MAYMOVE);
+    if (view == MAP_FAILED || mprotect(view, SHARED_SIZE, PROT_READ) ||
+        /* ... and is moved to its place when it no longer is. */
+        mremap(view, SHARED_SIZE, SHARED_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, shared) == MAP_FAILED)
+        return false;
+    writable = second;
+    return true;
 }
+
+static void first_tick(int number);
 
 static bool ticking_arm(uint32_t first)
 {
@@ -172,11 +184,30 @@ static bool ticking_arm(uint32_t first)
     return !syscall(SYS_timer_settime, timer, 0, &when, NULL);
 }
 
+/* Runs on whichever thread the signal hits, with all signals blocked, which the ticker inherits. It may interrupt
+ * anything, so it does nothing but system calls; where the page is being changed it comes back a little later. */
+static void first_tick(int number)
+{
+    static char stack[TICK_STACK] __attribute__((aligned(64)));
+    enum { LATER = 10000 };
+    int error = errno;
+    (void)number;
+    if (__atomic_exchange_n(&busy, 1, __ATOMIC_ACQUIRE)) {
+        ticking_arm(LATER);
+    } else {
+        if (!writable && shared_double())
+            clone(ticker, stack + sizeof stack, CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM,
+                  NULL);
+        __atomic_store_n(&busy, 0, __ATOMIC_RELEASE);
+    }
+    errno = error;
+}
+
 /* A finer tick takes effect at the next tick; one that was never started starts now. */
 void ex_shared_tick_set(uint32_t wanted)
 {
     __atomic_store_n(&interval, wanted, __ATOMIC_RELAXED);
-    if (shared)
+    if (opened)
         ticking_arm(wanted);
 }
 
@@ -211,7 +242,7 @@ static void features_fill(UCHAR *feature)
 
 bool ex_processor_feature(unsigned index)
 {
-    return shared && index < sizeof shared->features && shared->features[index];
+    return opened && index < sizeof shared->features && shared->features[index];
 }
 
 static void shared_fill(void)
@@ -241,34 +272,37 @@ static void shared_fill(void)
     shared->group_count = 1;
     if (SHARED_PAGES > 1)
         *(uintptr_t *)(shared + 1) = nt_process.dispatcher_entry;
-    shared_renew();
+    shared_renew(shared);
 }
 
 /* Told when the time zone was first asked for, which kernelbase does at its start: a program whose parts do not care
- * does not wait for the zone's file to be read. */
+ * does not wait for the zone's file to be read. Before the first tick the page is made writable for a moment. */
 void ex_shared_zone_set(LONG bias, ULONG id)
 {
-    if (!shared)
+    if (!opened)
         return;
-    shared->zone_id = id;
-    time_store(&shared->zone_bias, (uint64_t)((int64_t)bias * 60 * EX_TICKS_PER_SECOND));
+    while (__atomic_exchange_n(&busy, 1, __ATOMIC_ACQUIRE))
+        sched_yield();
+    struct shared *to = writable ? writable : shared;
+    if (writable || !mprotect(shared, SHARED_SIZE, PROT_READ | PROT_WRITE)) {
+        to->zone_id = id;
+        time_store(&to->zone_bias, (uint64_t)((int64_t)bias * 60 * EX_TICKS_PER_SECOND));
+        if (!writable)
+            mprotect(shared, SHARED_SIZE, PROT_READ);
+    }
+    __atomic_store_n(&busy, 0, __ATOMIC_RELEASE);
 }
 
 bool nt_ex_user_shared_data_open(void)
 {
     uintptr_t base = SHARED_ADDRESS;
-    if (shared)
+    if (opened)
         return true;
-    void *writable = mmap(NULL, SHARED_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (writable == MAP_FAILED)
+    /* Booked as the guest's memory, which it may only read. */
+    if (nt_mm_allocate(&base, SHARED_SIZE, MEM_RESERVE | MEM_COMMIT, PAGE_READONLY, 0) || base != SHARED_ADDRESS ||
+        mprotect(shared, SHARED_SIZE, PROT_READ | PROT_WRITE))
         return false;
-    /* Booked as the guest's memory first; then the same pages are shown there (length 0: a second view). */
-    if (nt_mm_allocate(&base, SHARED_SIZE, MEM_RESERVE | MEM_COMMIT, PAGE_READONLY, 0) || base != SHARED_ADDRESS)
-        return false;
-    if (mremap(writable, 0, SHARED_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)(uintptr_t)SHARED_ADDRESS) == MAP_FAILED ||
-        mprotect((void *)(uintptr_t)SHARED_ADDRESS, SHARED_SIZE, PROT_READ))
-        return false;
-    shared = writable;
     shared_fill();
-    return ticking_arm(EX_TICK_DEFAULT);
+    opened = !mprotect(shared, SHARED_SIZE, PROT_READ);
+    return opened && ticking_arm(EX_TICK_DEFAULT);
 }

@@ -6,6 +6,7 @@
 #include "loader/nt/io_console.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -91,7 +92,7 @@ static NTSTATUS send_all(int fd, const char *text, size_t length)
 {
     while (length) {
         ssize_t put = write(fd, text, length);
-        if (put < 0 && errno == EINTR && !nt_ps_ending())
+        if (put < 0 && io_try_again(fd, POLLOUT))
             continue;
         if (put < 0)
             return io_status_of_errno(errno);

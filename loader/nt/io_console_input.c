@@ -81,8 +81,9 @@ static bool pending_fill(int fd, NTSTATUS *status)
         pthread_mutex_unlock(&input_mutex);
         ssize_t got = read(fd, bytes, sizeof bytes);
         int error = errno;
+        bool again = got < 0 && io_try_again(fd, POLLIN);
         pthread_mutex_lock(&input_mutex);
-        if (got < 0 && error == EINTR && !nt_ps_ending())
+        if (again)
             continue;
         if (got < 0)
             *status = error == EINTR ? STATUS_THREAD_IS_TERMINATING : error == EIO ? STATUS_SUCCESS : io_status_of_errno(error);

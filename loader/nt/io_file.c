@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,6 +145,15 @@ int io_open(const char *path, int flags, unsigned mode)
         if (fd >= 0 || (errno != EINTR && !(errno == EMFILE && limit_raise())))
             return fd;
     }
+}
+
+bool io_try_again(int fd, short events)
+{
+    if (errno == EAGAIN) {
+        struct pollfd ready = {.fd = fd, .events = events};
+        return (poll(&ready, 1, -1) > 0 || errno == EINTR) && !nt_ps_ending();
+    }
+    return errno == EINTR && !nt_ps_ending();
 }
 
 /* ---- descriptors from outside -------------------------------------------------------------------- */

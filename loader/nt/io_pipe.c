@@ -156,6 +156,7 @@ static NTSTATUS instance_add(struct making *making, struct io_file *file, int cl
         root->pipes = ref;
         pipe->state = PIPE_LISTENING;
         pipe->server = nt_ref_of(file);
+        pipe->server_id = nt_process.id;
         pipe->users = 1;
         pipe->client_fd = client_fd;
         pipe->process = (uint32_t)getpid();
@@ -253,6 +254,7 @@ static NTSTATUS client_connect(const struct io_name *name, ACCESS_MASK access, s
     pipe->client_fd = -1;
     __atomic_store_n(&pipe->state, PIPE_CONNECTED, __ATOMIC_RELEASE);
     pipe->client = nt_ref_of(file);
+    pipe->client_id = nt_process.id;
     pipe->users++;
     file->pipe = nt_ref_of(pipe);
     struct nt_object *event = nt_at(pipe->event);
@@ -405,8 +407,26 @@ static NTSTATUS control_wait(const void *input, ULONG length)
 
 /* ---- codes --------------------------------------------------------------------------------------- */
 
+/* GetNamedPipeClientProcessId and its twin ask by name. */
+static NTSTATUS control_connection(struct io_file *file, const void *input, ULONG input_length, void *output,
+                                   ULONG output_length, ULONG_PTR *done)
+{
+    char name[16] = "";
+    if (input_length > sizeof name || !nt_read(name, input, input_length))
+        return STATUS_INVALID_PARAMETER;
+    struct io_pipe *pipe = nt_at(file->pipe);
+    bool client = !strncmp(name, "ClientProcessId", sizeof name);
+    if (!client && strncmp(name, "ServerProcessId", sizeof name))
+        return STATUS_NOT_FOUND;
+    uint32_t id = client ? pipe->client_id : pipe->server_id;
+    *done = sizeof id;
+    if (output_length < sizeof id)
+        return STATUS_BUFFER_TOO_SMALL;
+    return NT_PUT(output, id) ? STATUS_SUCCESS : STATUS_ACCESS_VIOLATION;
+}
+
 enum { CODE_DISCONNECT = 0x110004, CODE_LISTEN = 0x110008, CODE_PEEK = 0x11400C, CODE_TRANSCEIVE = 0x11C017, CODE_WAIT = 0x110018,
-       CODE_IMPERSONATE = 0x11001C };
+       CODE_IMPERSONATE = 0x11001C, CODE_CONNECTION_ATTRIBUTE = 0x110030 };
 
 NTSTATUS io_pipe_control(struct io_file *file, int fd, ULONG code, const void *input, ULONG input_length, void *output,
                          ULONG output_length, ULONG_PTR *done, NTSTATUS (**step)(struct io_later *, ULONG_PTR *), short *events)
@@ -424,6 +444,7 @@ NTSTATUS io_pipe_control(struct io_file *file, int fd, ULONG code, const void *i
     case CODE_LISTEN: return control_listen(file, fd, step);
     case CODE_DISCONNECT: return control_disconnect(file, fd);
     case CODE_TRANSCEIVE: return io_pipe_transceive(file, fd, input, input_length, output, output_length, done, step, events);
+    case CODE_CONNECTION_ATTRIBUTE: return control_connection(file, input, input_length, output, output_length, done);
     case CODE_IMPERSONATE: return file->pipe_server ? STATUS_SUCCESS : STATUS_ILLEGAL_FUNCTION;
     default: return STATUS_INVALID_DEVICE_REQUEST;
     }

@@ -171,6 +171,8 @@ void io_file_release(struct io_file *file);
 NTSTATUS io_handle_give(struct io_file *file, ACCESS_MASK granted, ULONG attributes, int fd, HANDLE *guest_handle,
                         IO_STATUS_BLOCK *guest_io, ULONG_PTR information);
 NTSTATUS io_status_give(IO_STATUS_BLOCK *guest_io, NTSTATUS status, ULONG_PTR information);
+/* After a failed read or write: true = try again. Some parents leave standard handles non-blocking; then this waits. */
+bool io_try_again(int fd, short events);
 int io_open(const char *path, int flags, unsigned mode); /* close-on-exec; raises the limit of open files once; -1: errno */
 
 /* ---- operations that end later ------------------------------------------------------------------- */
@@ -232,6 +234,7 @@ struct io_pipe {
     struct io_message_queue queue[2]; /* [0] what the client reads, [1] what the server reads; changed atomically */
     uint32_t name_length;
     uint64_t timeout;        /* 100 ns */
+    uint32_t server_id, client_id; /* NT process IDs */
     WCHAR name[256];
 };
 enum { PIPE_DISCONNECTED = 1, PIPE_LISTENING, PIPE_CONNECTED, PIPE_CLOSING };

@@ -128,7 +128,7 @@ static NTSTATUS bytes_read(struct io_file *file, int fd, char *buffer, uint32_t 
         return STATUS_PENDING;
     do
         got = is_socket(file) ? recv(fd, buffer, length, wait ? 0 : MSG_DONTWAIT) : read(fd, buffer, length);
-    while (got < 0 && goes_on());
+    while (got < 0 && (wait ? io_try_again(fd, POLLIN) : goes_on()));
     if (got > 0 || (got == 0 && !length)) {
         *done = (size_t)got;
         return STATUS_SUCCESS;
@@ -223,7 +223,7 @@ NTSTATUS io_pipe_write(struct io_file *file, int fd, const void *buffer, uint32_
         put = is_socket(file) ? send(fd, from, part, MSG_NOSIGNAL | (waits ? 0 : MSG_DONTWAIT)) : write(fd, from, part);
         if (put > 0)
             *done += (size_t)put;
-        else if (put < 0 && !goes_on()) {
+        else if (put < 0 && !(waits ? io_try_again(fd, POLLOUT) : goes_on())) {
             NTSTATUS status = write_status(file);
             return status == STATUS_PENDING && file->pipe_no_wait ? STATUS_SUCCESS : status;
         }

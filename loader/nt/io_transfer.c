@@ -39,7 +39,7 @@ static NTSTATUS disk_read(int fd, char *buffer, uint32_t length, int64_t offset,
             break;
         } else if (errno == EFAULT && !touched && buffer_touch(buffer + *done, length - *done, true)) {
             touched = true;
-        } else if (errno != EINTR || nt_ps_ending()) {
+        } else if (!io_try_again(fd, POLLIN)) {
             return *done ? STATUS_SUCCESS : io_status_of_errno(errno);
         }
     }
@@ -58,7 +58,7 @@ static NTSTATUS disk_write(int fd, const char *buffer, uint32_t length, int64_t 
         } else if (put < 0 && errno == EFAULT && !touched &&
                    buffer_touch((char *)(uintptr_t)buffer + *done, length - *done, false)) {
             touched = true;
-        } else if (put < 0 && (errno != EINTR || nt_ps_ending())) {
+        } else if (put < 0 && !io_try_again(fd, POLLOUT)) {
             return *done ? STATUS_SUCCESS : io_status_of_errno(errno);
         }
     }

@@ -298,6 +298,31 @@ static void no_dll_set(void **state)
     refused((const char *[]){PELOAD, "run", "--dll-path=" FOLDER, SAMPLES "hello.exe", NULL}, WRONG, "make deps", FOLDER);
 }
 
+/* A folder that looks like a DLL set but whose ntdll is some other file: `ntdll` stands in its place. */
+static void set_with_ntdll(const char *name, const char *ntdll, const char *text)
+{
+    char set[200], command[1400], option[220];
+    snprintf(set, sizeof set, FOLDER "/set-%s", name);
+    snprintf(option, sizeof option, "--dll-path=%s", set);
+    snprintf(command, sizeof command,
+             "set -e; from=\"${PELOAD_DLL_PATH:-${PELOAD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/peload}/current}\"; rm -rf %s; "
+             "mkdir -p %s/x86_64-windows; ln -s \"$from/nls\" %s/nls; "
+             "for f in kernel32 kernelbase msvcrt apisetschema; do ln -s \"$from/x86_64-windows/$f.dll\" %s/x86_64-windows/; done; "
+             "ln -s %s %s/x86_64-windows/ntdll.dll",
+             set, set, set, set, ntdll, set);
+    assert_int_equal(system(command), 0);
+    refused((const char *[]){PELOAD, "run", option, SAMPLES "hello.exe", NULL}, WRONG, text, "ntdll.dll");
+}
+
+/* The set's fault is not the program's: 125, before any guest instruction. */
+static void a_dll_set_that_does_not_work(void **state)
+{
+    (void)state;
+    set_with_ntdll("empty", "/dev/null", "");
+    set_with_ntdll("other", "\"$PWD/" SAMPLES "graph_a.dll\"", "no export has this name");
+    set_with_ntdll("machine", "\"$from/i386-windows/ntdll.dll\"", "machine");
+}
+
 static void files_that_cannot_be_written(void **state)
 {
     (void)state;
@@ -337,7 +362,7 @@ int main(void)
         cmocka_unit_test(no_pe_at_all), cmocka_unit_test(truncated_files), cmocka_unit_test(corrupted_headers), cmocka_unit_test(corrupted_tables),
         cmocka_unit_test(another_machine), cmocka_unit_test(a_32_bit_program), cmocka_unit_test(a_dll), cmocka_unit_test(a_missing_dll),
         cmocka_unit_test(a_missing_function), cmocka_unit_test(check_lists_everything), cmocka_unit_test(check_speaks_json), cmocka_unit_test(check_starts_nothing),
-        cmocka_unit_test(wrong_use), cmocka_unit_test(no_dll_set), cmocka_unit_test(files_that_cannot_be_written), cmocka_unit_test(help_is_given),
+        cmocka_unit_test(wrong_use), cmocka_unit_test(no_dll_set), cmocka_unit_test(a_dll_set_that_does_not_work), cmocka_unit_test(files_that_cannot_be_written), cmocka_unit_test(help_is_given),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -113,6 +113,8 @@ static bool shared_page(const void *unused)
 {
     char maps[16384];
     (void)unused;
+    setenv("TZ", "XXX-1", 1);
+    tzset();
     nt_process.dispatcher_entry = 0x12345678;
     unsigned threads = thread_count();
     if (!nt_ex_user_shared_data_open() || !nt_ex_user_shared_data_open())
@@ -129,10 +131,14 @@ static bool shared_page(const void *unused)
              llabs((int64_t)(tick - interrupt / 10000)) <= 1 && shared_word(0) == (uint32_t)tick;
     /* The guest's view cannot be written. */
     fields = fields && ex_file_read("/proc/self/maps", maps, sizeof maps) && strstr(maps, "7ffe0000-7ffe") &&
-             !strncmp(strchr(strstr(maps, "7ffe0000-7ffe"), ' '), " r--s", 5);
+             !strncmp(strchr(strstr(maps, "7ffe0000-7ffe"), ' '), " r--", 4);
     fields = fields && thread_count() == threads; /* no ticker yet */
     for (int i = 0; i < 20; i++)                  /* the one signal interrupts a sleep */
         sleep_ms(5);
+    fields = fields && ex_file_read("/proc/self/maps", maps, sizeof maps) && strstr(maps, "7ffe0000-7ffe") &&
+             !strncmp(strchr(strstr(maps, "7ffe0000-7ffe"), ' '), " r--", 4) && shared_word(0x260) == 19043;
+    nt_ex_zone(); /* one hour east: -36000000000 units */
+    fields = fields && shared_word(0x20) == (uint32_t)(-36000000000ll & 0xffffffff) && shared_word(0x24) == 0xfffffff7u;
     return fields && thread_count() == threads + 1 && shared_time(0x320) >= tick + 50 && shared_time(8) >= interrupt + 500000 &&
            shared_time(0x14) >= system + 500000 && shared_time(0x320) <= ex_monotonic() / 10000;
 }

@@ -104,6 +104,52 @@ static void writing_without_a_reader_fails_and_kills_nobody(void **state)
     closed(handle);
 }
 
+enum { LARGE = 1 << 20 };
+
+static void *read_four(void *handle)
+{
+    static char text[8];
+    ULONG_PTR done;
+    STATUS_IS(read_at((HANDLE)(uintptr_t)handle, text, 4, NULL, &done), STATUS_SUCCESS);
+    assert_int_equal(done, 4);
+    return text;
+}
+
+static void *write_much(void *handle)
+{
+    IO_STATUS_BLOCK io = {0};
+    char *out = calloc(1, LARGE);
+    STATUS_IS(NtWriteFile((HANDLE)(uintptr_t)handle, 0, 0, 0, &io, out, LARGE, NULL, NULL), STATUS_SUCCESS);
+    assert_int_equal(io.information, LARGE);
+    free(out);
+    return NULL;
+}
+
+/* Some parents leave standard handles non-blocking: for the guest they block all the same. */
+static void non_blocking_descriptors_block_for_the_guest(void **state)
+{
+    int fds[2];
+    HANDLE reader, writer;
+    char text[4096];
+    ULONG_PTR total = 0, done;
+    (void)state;
+    assert_int_equal(pipe2(fds, O_NONBLOCK), 0);
+    STATUS_IS(nt_io_adopt(fds[0], READ_, 0, &reader), STATUS_SUCCESS);
+    STATUS_IS(nt_io_adopt(fds[1], WRITE_, 0, &writer), STATUS_SUCCESS);
+    pthread_t thread = kernel_thread_start(read_four, (void *)(uintptr_t)reader);
+    usleep(30000);
+    assert_int_equal(write(fds[1], "late", 4), 4);
+    assert_memory_equal(kernel_thread_join(thread), "late", 4);
+    thread = kernel_thread_start(write_much, (void *)(uintptr_t)writer);
+    while (total < LARGE) {
+        STATUS_IS(read_at(reader, text, sizeof text, NULL, &done), STATUS_SUCCESS);
+        total += done;
+    }
+    kernel_thread_join(thread);
+    closed(reader);
+    closed(writer);
+}
+
 static void pipes_from_outside_are_read_peeked_and_end(void **state)
 {
     int fds[2];
@@ -569,6 +615,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_anonymous_pipe_carries_bytes_and_breaks),
         cmocka_unit_test(writing_without_a_reader_fails_and_kills_nobody),
+        cmocka_unit_test(non_blocking_descriptors_block_for_the_guest),
         cmocka_unit_test(pipes_from_outside_are_read_peeked_and_end),
         cmocka_unit_test(messages_keep_their_boundaries),
         cmocka_unit_test(transceive_asks_and_reads_the_answer),
