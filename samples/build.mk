@@ -110,6 +110,14 @@ sample_ldflags_graph_$(1) := $(SAMPLE_FIXED_BASE) -Wl,--image-base=$(SAMPLE_SAME
 endef
 $(foreach dll,same1 same2,$(eval $(call sample_same,$(dll))))
 
+# The loader, point by point ------------------------------------------------------------------------------------
+
+SAMPLE_PROGRAMS += search
+SAMPLE_DLLS += search_dll search_pair
+
+# search_need.dll is search_dll.dll under another name: it lies nowhere but where search.c puts it.
+sample_imports_search_pair := search_need
+
 # Rules ----------------------------------------------------------------------------------------------------------
 
 # The number in a function's name is its answer.

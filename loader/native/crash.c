@@ -7,11 +7,19 @@
 
 enum { DEPTH_LIMIT = 64 };
 
+/* The module at an address, if the guest has left its headers where they were. */
+static const struct ld_module *module_at(uint64_t address)
+{
+    const struct ld_module *module = ld_module_by_address(&native.loader, address);
+    uint8_t byte;
+    return module && NT_GET(byte, (const void *)(uintptr_t)module->base) ? module : NULL;
+}
+
 void native_locate(uint64_t address, struct native_frame *frame)
 {
     struct pe_section section;
     struct pe_export export;
-    const struct ld_module *module = ld_module_by_address(&native.loader, address);
+    const struct ld_module *module = module_at(address);
     frame->module = module;
     frame->section[0] = 0;
     frame->symbol = NULL;
@@ -42,7 +50,7 @@ static bool read_guest(void *context, uint64_t va, uint64_t *value)
 /* The caller's registers. A jump to nowhere has no module: what called it is on top of the stack. */
 static bool step(struct nt_context *context)
 {
-    const struct ld_module *module = ld_module_by_address(&native.loader, context->rip);
+    const struct ld_module *module = module_at(context->rip);
     struct pe_unwind_frame frame;
     struct pe_error error = {0};
     uint64_t sp = context->rsp;

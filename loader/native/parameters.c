@@ -3,6 +3,7 @@
 #include "loader/nt/io.h"
 #include "loader/nt/mm.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,14 +136,12 @@ static void environment_build(struct text *text, char *const *unix_environment)
         return;
     }
     char processors[40];
-    const char *home = "/", *temp = "/tmp", *user = NULL;
+    const char *home = "/", *temp = "/tmp";
     for (size_t i = 0; i < unix_count; i++) {
         if (same_name(unix_environment[i], "HOME") && unix_environment[i][5] == '/')
             home = unix_environment[i] + 5;
         if (same_name(unix_environment[i], "TMPDIR") && unix_environment[i][7] == '/')
             temp = unix_environment[i] + 7;
-        if (same_name(unix_environment[i], "USER"))
-            user = unix_environment[i] + 5;
         if (!is_unix_only(unix_environment[i]))
             all[count++] = unix_environment[i];
     }
@@ -154,7 +153,7 @@ static void environment_build(struct text *text, char *const *unix_environment)
             all[count++] = own[i];
     /* Wine's advapi32 answers GetUserName from a variable of its own. */
     char name[280], wine_name[290];
-    snprintf(name, sizeof name, "USERNAME=%.250s", user && *user ? user : getuid() ? "user" : "root");
+    snprintf(name, sizeof name, "USERNAME=%.250s", nt_user_name());
     snprintf(wine_name, sizeof wine_name, "WINE%s", name);
     all[count++] = name;
     all[count++] = wine_name;
@@ -174,12 +173,18 @@ static void environment_build(struct text *text, char *const *unix_environment)
         free(own[i]);
 }
 
+/* The guest gets descriptors of its own: what it closes stays open for what peload itself still has to say. */
 static HANDLE standard_handle(int fd)
 {
     HANDLE handle = 0;
     ACCESS_MASK access = fd ? 0x12019f /* read and write: Windows' consoles give both */ : 0x120089;
-    if (nt_io_adopt(fd, access, OBJ_INHERIT, &handle))
-        handle = 0;
+    int own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (own < 0)
+        return 0; /* not open: Windows leaves such a handle 0 too */
+    if (nt_io_adopt(own, access, OBJ_INHERIT, &handle)) {
+        close(own);
+        return 0;
+    }
     return handle;
 }
 
@@ -260,6 +265,8 @@ NTSTATUS native_parameters_fill(void)
     parameters->standard_input = standard_handle(0);
     parameters->standard_output = standard_handle(1);
     parameters->standard_error = standard_handle(2);
+    if (nt_io_console(&parameters->console)) /* no terminal */
+        parameters->console = 0;
     peb_fill(nt_process.peb, parameters);
 done:
     free(command.data), free(image.data), free(directory.data), free(environment.data), free(desktop.data);

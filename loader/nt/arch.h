@@ -12,7 +12,7 @@ struct nt_frame;
 
 /* ---- entry.S */
 void nt_arch_entry(void);                                          /* where the guest's system-call stubs arrive */
-void nt_arch_enter(struct nt_thread *thread, const struct nt_context *start); /* runs guest code; returns at nt_arch_leave */
+void nt_arch_enter(struct nt_thread *thread, struct nt_context *start); /* runs guest code; returns at nt_arch_leave */
 _Noreturn void nt_arch_leave(struct nt_thread *thread);            /* back out of nt_arch_enter, guest stack abandoned */
 _Noreturn void nt_arch_resume(const struct nt_context *context);   /* every register, then the guest goes on */
 int nt_arch_copy(void *to, const void *from, size_t size);         /* 0: done, 1: a fault stopped it */

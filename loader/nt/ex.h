@@ -16,6 +16,11 @@ extern struct nt_image_facts nt_main_image;
 /* "S-1-5-21-..." of whoever the guest runs as: the name of HKEY_CURRENT_USER under \Registry\User. */
 extern const char nt_ex_user_sid_text[];
 
+/* A thread takes on a token (0: lays it down): what NtSetInformationThread(ThreadImpersonationToken) does.
+ * STATUS_BAD_TOKEN_TYPE: a primary one. */
+struct nt_thread_object;
+NTSTATUS nt_ex_impersonate(struct nt_thread_object *thread, HANDLE token);
+
 /* What processes of a session share of this area (the atoms), in the arena; 0: nothing yet. A child takes over its
  * parent's. */
 extern uint32_t nt_ex_root;

@@ -93,6 +93,7 @@ struct ex_token {
     nt_ref dacl;                     /* default DACL, dacl_size bytes; 0: none */
     uint32_t dacl_size;
 };
+struct ex_token *ex_token_of_thread(struct nt_thread_object *thread); /* referenced; NULL: it has none of its own */
 /* Knows the pseudo-handles -4 (process), -5 (thread) and -6 (effective). The caller releases. */
 NTSTATUS ex_token_get(HANDLE handle, ACCESS_MASK access, struct ex_token **token);
 NTSTATUS ex_token_of_process(struct ex_token **token); /* referenced */

@@ -89,14 +89,14 @@ enum { TOKEN_OF_PROCESS = -4, TOKEN_OF_THREAD = -5, TOKEN_EFFECTIVE = -6, TOKEN_
 NTSTATUS ex_token_get(HANDLE handle, ACCESS_MASK access, struct ex_token **token)
 {
     struct nt_object *object;
-    switch ((intptr_t)handle) {
-    case TOKEN_OF_THREAD:
-        return STATUS_NO_TOKEN;
-    case TOKEN_OF_PROCESS:
-    case TOKEN_EFFECTIVE:
+    intptr_t pseudo = (intptr_t)handle;
+    if (pseudo >= TOKEN_EFFECTIVE && pseudo <= TOKEN_OF_PROCESS) {
         if (access & ~(ACCESS_MASK)(TOKEN_QUERY | TOKEN_QUERY_SOURCE))
             return STATUS_ACCESS_DENIED;
-        return ex_token_of_process(token);
+        *token = pseudo == TOKEN_OF_PROCESS ? NULL : ex_token_of_thread(nt_current()->object);
+        if (*token)
+            return STATUS_SUCCESS;
+        return pseudo == TOKEN_OF_THREAD ? STATUS_NO_TOKEN : ex_token_of_process(token);
     }
     NTSTATUS status = nt_handle_object(handle, NT_TOKEN, access, &object, NULL, NULL);
     if (!status)
@@ -139,18 +139,27 @@ NTSTATUS NtOpenProcessToken(HANDLE process, ACCESS_MASK access, HANDLE *guest)
     return NtOpenProcessTokenEx(process, access, 0, guest);
 }
 
+/* The rights are checked as the process (self) or as the thread is: here both may. */
 NTSTATUS NtOpenThreadTokenEx(HANDLE thread, ACCESS_MASK access, BOOLEAN self, ULONG attributes, HANDLE *guest)
 {
     struct nt_object *object;
     HANDLE none = 0;
-    (void)access, (void)self, (void)attributes;
+    (void)self;
     if (!NT_PUT(guest, none))
         return STATUS_ACCESS_VIOLATION;
     NTSTATUS status = nt_handle_object(thread, NT_THREAD, 0, &object, NULL, NULL);
     if (status)
         return status;
+    struct ex_token *token = ex_token_of_thread((struct nt_thread_object *)object);
     nt_object_release(object);
-    return STATUS_NO_TOKEN;
+    if (!token)
+        return STATUS_NO_TOKEN;
+    if (token->level == 0)
+        status = STATUS_CANT_OPEN_ANONYMOUS;
+    else
+        status = token_give(token, access, attributes & OBJ_INHERIT, guest);
+    nt_object_release(&token->head);
+    return status;
 }
 
 NTSTATUS NtOpenThreadToken(HANDLE thread, ACCESS_MASK access, BOOLEAN self, HANDLE *guest)
@@ -181,22 +190,23 @@ static NTSTATUS token_copy(struct ex_token *token, struct ex_token *from)
     return status;
 }
 
-/* SECURITY_QUALITY_OF_SERVICE of OBJECT_ATTRIBUTES: the level of an impersonation token (0 anonymous ... 3 delegation). */
-static NTSTATUS level_of(const OBJECT_ATTRIBUTES *guest, ULONG *level)
+/* The level of an impersonation token (0 anonymous ... 3 delegation) stands in the SECURITY_QUALITY_OF_SERVICE of
+ * OBJECT_ATTRIBUTES. Wine 8.0's kernelbase and ntdll give none, and pass the level where NT has EffectiveOnly. */
+static NTSTATUS level_of(const OBJECT_ATTRIBUTES *guest, BOOLEAN *effective, ULONG *level)
 {
-    OBJECT_ATTRIBUTES attributes;
+    OBJECT_ATTRIBUTES attributes = {0};
     struct { ULONG length, level; BOOLEAN dynamic, effective; } quality;
-    *level = 0;
-    if (!guest)
-        return STATUS_SUCCESS;
-    if (!NT_GET(attributes, guest))
+    if (guest && !NT_GET(attributes, guest))
         return STATUS_ACCESS_VIOLATION;
-    if (!attributes.quality)
-        return STATUS_SUCCESS;
-    if (!NT_GET(quality, attributes.quality))
+    if (!attributes.quality) {
+        *level = *effective;
+        *effective = 0;
+    } else if (NT_GET(quality, attributes.quality)) {
+        *level = quality.level;
+    } else {
         return STATUS_ACCESS_VIOLATION;
-    *level = quality.level;
-    return quality.level > 3 ? STATUS_BAD_IMPERSONATION_LEVEL : STATUS_SUCCESS;
+    }
+    return *level > 3 ? STATUS_BAD_IMPERSONATION_LEVEL : STATUS_SUCCESS;
 }
 
 NTSTATUS NtDuplicateToken(HANDLE handle, ACCESS_MASK access, const OBJECT_ATTRIBUTES *guest_attributes, BOOLEAN effective,
@@ -210,7 +220,7 @@ NTSTATUS NtDuplicateToken(HANDLE handle, ACCESS_MASK access, const OBJECT_ATTRIB
     if (status)
         return status;
     nt_attributes_free(&attributes);
-    status = level_of(guest_attributes, &level);
+    status = level_of(guest_attributes, &effective, &level);
     if (!status && type != 1 && type != 2)
         status = STATUS_INVALID_PARAMETER;
     if (!status)
@@ -268,10 +278,4 @@ NTSTATUS NtFilterToken(HANDLE handle, ULONG flags, const void *disable, const vo
     }
     nt_object_release(&from->head);
     return status;
-}
-
-NTSTATUS NtImpersonateAnonymousToken(HANDLE thread)
-{
-    (void)thread;
-    return STATUS_NOT_SUPPORTED;
 }

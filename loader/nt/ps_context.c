@@ -43,6 +43,13 @@ static void park(struct nt_thread *thread, struct nt_context *context)
     thread->context = NULL;
 }
 
+/* This program is one static file, which Linux may put above or amid the guest's space. */
+static bool is_guest_code(uintptr_t ip)
+{
+    extern const char __executable_start[], etext[];
+    return ip < nt_process.user_high && (ip < (uintptr_t)__executable_start || ip >= (uintptr_t)etext);
+}
+
 /* On the signal stack. In the kernel there is nothing to do: nt_ps_call_exit looks at the same flags. */
 void nt_ps_on_stop(void *data)
 {
@@ -52,7 +59,7 @@ void nt_ps_on_stop(void *data)
         return;
     struct nt_context context;
     nt_arch_context_from_signal(&context, signal);
-    bool in_guest = nt_arch_ip(&context) < nt_process.user_high;
+    bool in_guest = is_guest_code(nt_arch_ip(&context));
     if (thread->object->suspend_count > 0 && !thread->ending) {
         park(thread, in_guest ? &context : NULL);
         if (in_guest)
@@ -67,6 +74,19 @@ void nt_ps_on_stop(void *data)
         pthread_sigmask(SIG_UNBLOCK, &stop, NULL);
         nt_ps_thread_exit(thread->object->exit_status);
     }
+}
+
+void nt_ps_enter(struct nt_context *first)
+{
+    struct nt_thread *thread = nt_thread_self;
+    thread->in_kernel = 0;
+    if (thread->ending) {
+        thread->in_kernel = 1;
+        nt_ps_thread_exit(thread->object->exit_status);
+    }
+    if (thread->object->suspend_count > 0)
+        park(thread, first);
+    nt_arch_resume(first);
 }
 
 NTSTATUS nt_ps_call_exit(struct nt_thread *thread, NTSTATUS status)
@@ -221,7 +241,7 @@ NTSTATUS NtGetContextThread(HANDLE handle, struct nt_context *guest)
         now = *thread->start;
     else if (thread != nt_thread_self && thread->stopped && thread->context)
         now = *thread->context;
-    else if (thread == nt_thread_self || thread->in_kernel || thread->stopped)
+    else if (thread == nt_thread_self || (thread->host_sp && (thread->in_kernel || thread->stopped)))
         nt_arch_context_of_call(thread, 0, &now);
     else
         status = STATUS_UNSUCCESSFUL; /* running: a context would be stale before it is read */

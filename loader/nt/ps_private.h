@@ -10,6 +10,9 @@ extern __thread struct nt_thread *nt_thread_self;
 struct nt_frame;
 NTSTATUS nt_dispatch(struct nt_frame *frame);
 
+/* Called by nt_arch_enter once the way back stands: the thread leaves the kernel for the first time. */
+_Noreturn void nt_ps_enter(struct nt_context *first);
+
 /* What is left to do before a thread goes back to its guest code: its end, a suspension, a waiting APC.
  * Returns the status for the guest, or does not return at all. */
 NTSTATUS nt_ps_call_exit(struct nt_thread *thread, NTSTATUS status);
@@ -23,7 +26,7 @@ _Noreturn void nt_ps_thread_exit(NTSTATUS status);
 _Noreturn void nt_ps_process_exit(NTSTATUS status);
 
 /* trap.c: the signal that stops a thread wherever it is (suspend, terminate). */
-enum { NT_SIGNAL_STOP = 10 /* SIGUSR1 */ };
+enum { NT_SIGNAL_STOP = 10 /* SIGUSR1 */, NT_SIGNAL_RESUME = 12 /* SIGUSR2: i386's way to set all registers */ };
 void nt_ps_on_stop(void *ucontext);
 
 /* ps_thread.c and ps_context.c: what ps_query.c puts into the table. */

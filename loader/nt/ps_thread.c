@@ -1,6 +1,7 @@
 /* Threads and the process: made, started, ended. A guest thread is a host thread with two stacks: the guest's own, in
  * guest memory, and a kernel stack, which is the host thread's. */
 #include "loader/nt/arch.h"
+#include "loader/nt/io.h"
 #include "loader/nt/mm.h"
 #include "loader/nt/ps_private.h"
 
@@ -136,6 +137,7 @@ static NTSTATUS thread_make(size_t reserve, size_t commit, struct nt_thread **ou
     if (status)
         goto no_stack;
     thread->teb = (struct nt_teb *)teb;
+    thread->in_kernel = 1; /* until nt_ps_enter: a stop signal finds nothing to leave yet */
     thread->object->teb = teb;
     thread->stack_low = low;
     thread->stack_high = high;
@@ -189,8 +191,30 @@ NTSTATUS nt_ps_open(size_t stack_reserve, size_t stack_commit)
         return status;
     thread_link(thread);
     nt_thread_self = thread;
-    thread->in_kernel = 1;
     return STATUS_SUCCESS;
+}
+
+/* Suspended before it runs, a thread's first registers can still be read and changed. Then they are its own: on its
+ * stack, as LdrInitializeThunk wants them, and in *first. False: it has been told to end, or has no stack. */
+static bool thread_start_take(struct nt_thread *thread, struct nt_context *first)
+{
+    volatile int32_t *suspended = &thread->object->suspend_count;
+    struct nt_context *start;
+    for (;;) {
+        nt_ps_lock();
+        start = thread->start;
+        int32_t count = *suspended;
+        if (count <= 0 || thread->ending)
+            break;
+        nt_ps_unlock();
+        struct timespec limit = {0, 100000000};
+        syscall(SYS_futex, suspended, FUTEX_WAIT, count, &limit, NULL, 0);
+    }
+    thread->start = NULL;
+    nt_ps_unlock();
+    bool runs = !thread->ending && nt_arch_context_thunk(first, start, nt_process.thread_entry);
+    free(start);
+    return runs;
 }
 
 /* The host thread's side of a guest thread, from its first instruction to the release of its memory. */
@@ -198,23 +222,12 @@ static void thread_live(struct nt_thread *thread)
 {
     char signal_stack[SIGNAL_STACK];
     stack_t stack = {.ss_sp = signal_stack, .ss_size = sizeof signal_stack};
+    struct nt_context first;
     sigaltstack(&stack, NULL);
     nt_thread_self = thread;
     thread->object->host_tid = (uint32_t)syscall(SYS_gettid);
     nt_arch_set_teb(thread->teb);
-
-    /* Suspended before it runs: its first registers can still be read and changed. */
-    volatile int32_t *suspended = &thread->object->suspend_count;
-    while (*suspended > 0 && !thread->ending) {
-        struct timespec limit = {0, 100000000};
-        syscall(SYS_futex, suspended, FUTEX_WAIT, *suspended, &limit, NULL, 0);
-    }
-    nt_ps_lock();
-    struct nt_context *start = thread->start, first;
-    thread->start = NULL;
-    nt_ps_unlock();
-    bool runs = !thread->ending && nt_arch_context_thunk(&first, start, nt_process.thread_entry);
-    free(start);
+    bool runs = thread_start_take(thread, &first);
     if (runs)
         nt_arch_enter(thread, &first);
 
@@ -264,6 +277,8 @@ void nt_ps_process_exit(NTSTATUS status)
     struct nt_process_object *process = (struct nt_process_object *)nt_at(nt_process.object);
     process->exit_status = status;
     process->ended = nt_time_now();
+    nt_handles_close_all(process->handle_table); /* files that are to be deleted on close go now */
+    nt_io_restore();
     nt_config.finish(status);
     _exit(125);
 }

@@ -35,21 +35,43 @@ bool nt_write(void *guest, const void *from, size_t size)
     return nt_arch_copy(guest, from, size) == 0;
 }
 
-/* A fault that is no guest's: our bug. Told with as little machinery as possible. */
+/* One line with as little machinery as possible: `text` has a field 0x................ for each number. */
+static void line_write(char *text, size_t size, const uintptr_t *numbers)
+{
+    static const char digit[] = "0123456789abcdef";
+    for (char *field = text; (field = strstr(field, "0x.")); numbers++, field += 18)
+        for (int i = 0; i < 16; i++)
+            field[2 + i] = digit[(uint64_t)*numbers >> (60 - 4 * i) & 15];
+    if (write(2, text, size - 1) < 0)
+        _exit(125);
+}
+
+/* A fault that is no guest's: our bug. */
 static _Noreturn void host_fault(int number, uintptr_t ip, uintptr_t address)
 {
-    char text[] = "peload: internal fault, signal ..  at 0x................ touching 0x................\n";
-    static const char digit[] = "0123456789abcdef";
-    text[32] = (char)('0' + number / 10), text[33] = (char)('0' + number % 10);
-    char *field = strstr(text, "0x") + 2;
-    for (int i = 0; i < 16; i++)
-        field[i] = digit[(uint64_t)ip >> (60 - 4 * i) & 15];
-    field = strstr(field, "0x") + 2;
-    for (int i = 0; i < 16; i++)
-        field[i] = digit[(uint64_t)address >> (60 - 4 * i) & 15];
-    if (write(2, text, sizeof text - 1) < 0)
-        _exit(125);
+    char text[] = "peload: internal fault, signal .. at 0x................ touching 0x................\n";
+    char *field = strstr(text, "..");
+    field[0] = (char)('0' + number / 10), field[1] = (char)('0' + number % 10);
+    line_write(text, sizeof text, (uintptr_t[]){ip, address});
     _exit(125);
+}
+
+static volatile int reporting; /* somebody tells of an exception that nobody handled; the process ends after it */
+
+/* The kernel stands on guest memory in a few places (images, module lists); a guest that takes it away, or changes it,
+ * ends as it would by touching it itself. A report that stumbles over the same hole is not begun again. */
+static _Noreturn void guest_fault_in_kernel(uintptr_t ip, uintptr_t address)
+{
+    char text[] = "peload: the guest destroyed memory that its process needs, at 0x................\n";
+    line_write(text, sizeof text, (uintptr_t[]){address});
+    if (!reporting) {
+        struct nt_exception record = {.code = STATUS_ACCESS_VIOLATION, .address = (void *)ip, .count = 2,
+                                      .information = {0, address}};
+        struct nt_context context;
+        nt_arch_context_of_call(nt_thread_self, STATUS_ACCESS_VIOLATION, &context);
+        nt_trap_unhandled(&record, &context);
+    }
+    nt_ps_process_exit(STATUS_ACCESS_VIOLATION);
 }
 
 static NTSTATUS simd_status(uint32_t mxcsr)
@@ -178,15 +200,27 @@ static void on_fault(int number, siginfo_t *info, void *data)
         return;
     if (ip >= (uintptr_t)nt_arch_copy_begin && ip <= (uintptr_t)nt_arch_copy_end) {
         /* The kernel touched guest memory for a caller: a growing stack is mended, all else is the caller's to answer. */
+        static __thread volatile int mending; /* the mending reads the TEB the same way: once is enough */
         uintptr_t address = (uintptr_t)info->si_addr;
-        if (trap != TRAP_PAGE || !nt_thread_self ||
-            nt_mm_fault(address, error & 2 ? 1 : 0, nt_thread_self->teb) != NT_FAULT_HANDLED)
+        bool mended = false;
+        if (trap == TRAP_PAGE && nt_thread_self && !mending) {
+            mending = 1;
+            mended = nt_mm_fault(address, error & 2 ? 1 : 0, nt_thread_self->teb) == NT_FAULT_HANDLED;
+            mending = 0;
+        }
+        if (!mended)
             signal->uc_mcontext.gregs[GREG_IP] = (greg_t)(uintptr_t)nt_arch_copy_fault;
         errno = saved_errno;
         return;
     }
-    if (!nt_thread_self || nt_thread_self->in_kernel)
-        host_fault(number, ip, (uintptr_t)info->si_addr);
+    if (!nt_thread_self || nt_thread_self->in_kernel) {
+        uintptr_t address = (uintptr_t)info->si_addr;
+        /* A pointer that is none at all (not canonical) can only have come out of guest memory. */
+        bool of_guest = trap == TRAP_GENERAL || (trap == TRAP_PAGE && address >= nt_process.user_low && address < nt_process.user_high);
+        if (nt_thread_self && nt_thread_self->host_sp && of_guest)
+            guest_fault_in_kernel(ip, address);
+        host_fault(number, ip, address);
+    }
 
     struct nt_exception record;
     struct nt_context context;
@@ -225,6 +259,8 @@ bool nt_trap_open(void)
             return false;
     action.sa_sigaction = on_stop;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
+    /* Both may be waiting: the way back to the guest must not be begun inside the handler of the stop. */
+    sigaddset(&action.sa_mask, NT_SIGNAL_RESUME);
     if (sigaction(NT_SIGNAL_STOP, &action, NULL))
         return false;
     struct sigaction ignore;
@@ -236,6 +272,7 @@ bool nt_trap_open(void)
 void nt_trap_unhandled(const struct nt_exception *record, const struct nt_context *context)
 {
     nt_thread_self->in_kernel = 1;
+    reporting = 1;
     if (nt_config.unhandled)
         nt_config.unhandled(record, context);
     nt_ps_process_exit(record->code);

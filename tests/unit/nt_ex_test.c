@@ -755,6 +755,36 @@ static void token_default_dacl(void **state)
     STATUS_IS(NtClose(token), STATUS_SUCCESS);
 }
 
+/* A thread that acts with a token of its own: NtSetInformationThread's class 5 leads here. */
+static void token_impersonation(void **state)
+{
+    HANDLE token = token_open(), copy = token_duplicate(token, 2, 2, STATUS_SUCCESS), anonymous = token_duplicate(token, 0, 2, STATUS_SUCCESS),
+           opened = 0;
+    ULONG level = 9, size;
+    (void)state;
+    STATUS_IS(nt_ex_impersonate(kernel_thread.object, token), STATUS_BAD_TOKEN_TYPE);
+    STATUS_IS(nt_ex_impersonate(kernel_thread.object, 0xdeadbeec), STATUS_INVALID_HANDLE);
+    STATUS_IS(nt_ex_impersonate(kernel_thread.object, copy), STATUS_SUCCESS);
+    STATUS_IS(NtOpenThreadToken(NT_CURRENT_THREAD, 8, 1, &opened), STATUS_SUCCESS);
+    STATUS_IS(NtQueryInformationToken(opened, 9, &level, sizeof level, &size), STATUS_SUCCESS);
+    assert_int_equal(level, 2);
+    STATUS_IS(NtQueryInformationToken((HANDLE)-6, 9, &level, sizeof level, &size), STATUS_SUCCESS);
+    STATUS_IS(NtQueryInformationToken((HANDLE)-4, 9, &level, sizeof level, &size), STATUS_INVALID_PARAMETER);
+    STATUS_IS(NtClose(opened), STATUS_SUCCESS);
+    STATUS_IS(nt_ex_impersonate(kernel_thread.object, anonymous), STATUS_SUCCESS);
+    STATUS_IS(NtOpenThreadToken(NT_CURRENT_THREAD, 8, 1, &opened), STATUS_CANT_OPEN_ANONYMOUS);
+    STATUS_IS(nt_ex_impersonate(kernel_thread.object, 0), STATUS_SUCCESS);
+    STATUS_IS(NtOpenThreadToken(NT_CURRENT_THREAD, 8, 1, &opened), STATUS_NO_TOKEN);
+    assert_int_equal(basic_of(copy).references, 1);
+    STATUS_IS(NtClose(copy), STATUS_SUCCESS);
+    STATUS_IS(NtClose(anonymous), STATUS_SUCCESS);
+    /* Without a quality of service the level stands in the fourth argument, as Wine's kernelbase has it. */
+    STATUS_IS(NtDuplicateToken(token, 0, NULL, 3, 2, &copy), STATUS_SUCCESS);
+    assert_int_equal(*(const ULONG *)token_ask(copy, 9, &size), 3);
+    STATUS_IS(NtClose(copy), STATUS_SUCCESS);
+    STATUS_IS(NtClose(token), STATUS_SUCCESS);
+}
+
 /* One descriptor, self-relative, whose DACL has these entries. */
 struct entry { UCHAR type; ULONG mask; const struct ex_sid *sid; };
 static const void *descriptor_build(const struct entry *entries, unsigned count, bool dacl)
@@ -947,7 +977,7 @@ int main(void)
         cmocka_unit_test(system_processors), cmocka_unit_test(system_processes), cmocka_unit_test(system_handles),
         cmocka_unit_test(process_sizes), cmocka_unit_test(process_strings), cmocka_unit_test(process_settings),
         cmocka_unit_test(token_identity), cmocka_unit_test(token_handles), cmocka_unit_test(token_privileges),
-        cmocka_unit_test(token_duplicates), cmocka_unit_test(token_default_dacl), cmocka_unit_test(access_checks),
+        cmocka_unit_test(token_duplicates), cmocka_unit_test(token_impersonation), cmocka_unit_test(token_default_dacl), cmocka_unit_test(access_checks),
         cmocka_unit_test(atoms), cmocka_unit_test(small_services), cmocka_unit_test(status_names),
     };
     return cmocka_run_group_tests(tests, open_all, NULL);

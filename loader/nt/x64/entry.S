@@ -69,7 +69,7 @@ nt_arch_entry:
         ret
         .size   nt_arch_entry, . - nt_arch_entry
 
-/* void nt_arch_enter(struct nt_thread *thread, const struct nt_context *start) */
+/* void nt_arch_enter(struct nt_thread *thread, struct nt_context *start) */
         .globl  nt_arch_enter
         .type   nt_arch_enter, @function
 nt_arch_enter:
@@ -84,7 +84,8 @@ nt_arch_enter:
         andq    $-64, %rax
         movq    %rax, (%rdi)
         movq    %rsi, %rdi
-        call    nt_arch_resume
+        subq    $8, %rsp
+        call    nt_ps_enter
         ud2
         .size   nt_arch_enter, . - nt_arch_enter
 

@@ -209,7 +209,6 @@ bool nt_arch_push_apc(struct nt_context *context, const struct nt_apc *apc, uint
 
 /* All registers at once without a word written below the new Esp: only a return from a signal can do that, so the
  * thread sends itself one. Costs about a microsecond, and NtContinue is rare. */
-enum { SIGNAL_RESUME = 12 /* SIGUSR2 */ };
 static __thread const struct nt_context *volatile resume_with; /* read by the handler: syscall() is a "leaf" for the compiler */
 
 static void on_resume(int number, siginfo_t *info, void *data)
@@ -228,10 +227,10 @@ void nt_arch_resume(const struct nt_context *context)
         memset(&action, 0, sizeof action);
         action.sa_sigaction = on_resume;
         action.sa_flags = SA_SIGINFO | SA_ONSTACK;
-        sigaction(SIGNAL_RESUME, &action, NULL);
+        sigaction(NT_SIGNAL_RESUME, &action, NULL);
         ready = 1;
     }
     resume_with = context;
     for (;;)
-        syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), SIGNAL_RESUME);
+        syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), NT_SIGNAL_RESUME);
 }

@@ -33,7 +33,7 @@ nt_arch_entry:
         ret
         .size   nt_arch_entry, . - nt_arch_entry
 
-/* void nt_arch_enter(struct nt_thread *thread, const struct nt_context *start) */
+/* void nt_arch_enter(struct nt_thread *thread, struct nt_context *start) */
         .globl  nt_arch_enter
         .type   nt_arch_enter, @function
 nt_arch_enter:
@@ -47,9 +47,9 @@ nt_arch_enter:
         leal    -0x100(%esp), %ecx
         andl    $-64, %ecx
         movl    %ecx, (%eax)
-        subl    $12, %esp
+        subl    $8, %esp
         pushl   %edx
-        call    nt_arch_resume
+        call    nt_ps_enter
         ud2
         .size   nt_arch_enter, . - nt_arch_enter
 
