@@ -22,15 +22,24 @@ static bool base_is_usable(const struct loader *loader, const struct pe_image *s
     return base >= LD_GRANULARITY && base % LD_GRANULARITY == 0 && base <= end && source->size_of_image <= end - base;
 }
 
-/* What a moved image needs. Windows and others agree on these two: without a table an EXE is refused, because its
- * code is full of addresses; a DLL whose table is merely empty may be nothing but resources and is left as it is. */
+/* What a moved image needs. A linker that drops the table says so (RELOCS_STRIPPED): such a program is full of
+ * addresses and is refused, whatever else stands in its directory; there the sources disagree. An image that merely has
+ * nothing to relocate is left as it is: resources, or code that finds itself (corkami's ibknoreloc64, ibkmanual). */
 static bool can_move(const struct ld_module *module)
 {
-    const struct pe_image *source = &module->source;
-    if (source->characteristics & PE_FILE_RELOCS_STRIPPED)
-        return false;
-    const struct pe_directory *table = &source->directory[PE_DIRECTORY_BASERELOC];
-    return source->is_dll || (table->rva.value && table->size);
+    return !(module->source.characteristics & PE_FILE_RELOCS_STRIPPED);
+}
+
+/* Where an image goes whose own base cannot be had. Windows looks upwards from the end of the NULL pages, so a program
+ * whose base no user space has (0, kernel space) lies at 64 KiB always, and some count on it (corkami's reloccrypt). */
+static enum host_result place_elsewhere(struct loader *loader, const struct ld_module *module, bool usable, uint64_t *base)
+{
+    struct host *host = loader->host;
+    *base = LD_GRANULARITY;
+    if (!usable && module->is_main && host->vm_reserve(host, base, module->source.size_of_image, 0) == HOST_OK)
+        return HOST_OK;
+    *base = 0;
+    return host->vm_reserve(host, base, module->source.size_of_image, loader->user_limit);
 }
 
 /* --occupy: take the EXE's range away, so that it must move; it stays taken, so that a pointer that relocation forgot
@@ -59,7 +68,8 @@ bool ld_place(struct loader *loader, struct ld_module *module, struct ld_error *
 
     assert(!module->base && source->size_of_image % LD_PAGE == 0);
     module->preferred = source->image_base.value;
-    if (base_is_usable(loader, source)) {
+    bool usable = base_is_usable(loader, source);
+    if (usable) {
         reason = "the preferred base is taken";
         if (loader->occupy && module->is_main && !loader->occupied_size && !occupy(loader, module, error))
             return false;
@@ -78,10 +88,9 @@ bool ld_place(struct loader *loader, struct ld_module *module, struct ld_error *
              .size = source->size_of_image, .detail = reason);
     if (!can_move(module))
         return ld_fail(error, LD_PLACE, module, PE_STATUS_CONFLICTING_ADDRESSES,
-                       "the preferred base cannot be had and the image has no relocation table");
+                       "the preferred base cannot be had and the image's relocations are stripped");
 
-    base = 0;
-    result = loader->host->vm_reserve(loader->host, &base, source->size_of_image, loader->user_limit);
+    result = place_elsewhere(loader, module, usable, &base);
     if (result != HOST_OK)
         return ld_fail_host(error, LD_PLACE, module, result, "no room for the image anywhere");
     module->base = base;

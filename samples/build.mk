@@ -112,11 +112,19 @@ $(foreach dll,same1 same2,$(eval $(call sample_same,$(dll))))
 
 # The loader, point by point ------------------------------------------------------------------------------------
 
-SAMPLE_PROGRAMS += search
-SAMPLE_DLLS += search_dll search_pair
+SAMPLE_PROGRAMS += search same_module datafile references thread_calls
+SAMPLE_DLLS += search_dll search_pair teller_a teller_b teller_c
 
 # search_need.dll is search_dll.dll under another name: it lies nowhere but where search.c puts it.
 sample_imports_search_pair := search_need
+
+sample_teller = $(foreach dll,$(1),$(eval sample_sources_$(dll) := teller.c) \
+  $(eval sample_cflags_$(dll) := -DTELLER_NAME='"$(dll)"' -DTELLER_FUNCTION=$(dll)_number))
+$(call sample_teller,teller_a teller_b teller_c)
+sample_cflags_teller_a += -DTELLER_NEEDS_B -DTELLER_NEEDS_C
+sample_imports_teller_a := teller_b teller_c
+sample_cflags_teller_b += -DTELLER_NEEDS_C
+sample_imports_teller_b := teller_c
 
 # Rules ----------------------------------------------------------------------------------------------------------
 
@@ -186,6 +194,15 @@ endef
 
 $(eval $(call sample_machine,x64,$(MINGW_X64),X64))
 $(eval $(call sample_machine,x86,$(MINGW_X86),X86))
+
+# search_foreign.dll is the other machine's search_dll.dll.
+SAMPLES_X64 += $(call sample_folder,x64)/search_foreign.dll
+SAMPLES_X86 += $(call sample_folder,x86)/search_foreign.dll
+$(call sample_folder,x64)/search_foreign.dll: $(call sample_folder,x86)/search_dll.dll
+$(call sample_folder,x86)/search_foreign.dll: $(call sample_folder,x64)/search_dll.dll
+$(call sample_folder,x64)/search_foreign.dll $(call sample_folder,x86)/search_foreign.dll:
+	$(call say,COPY,$@)
+	$(Q)mkdir -p $(@D) && cp $< $@
 
 -include $(patsubst %.o,%.d,$(foreach machine,x64 x86,$(foreach name,$(SAMPLE_PROGRAMS) $(SAMPLE_DLLS), \
   $(call sample_objects,$(machine),$(name)))))

@@ -26,7 +26,7 @@ static inline int place_open(const char *name)
 
     if (!length || length > sizeof temporary - 64)
         return 0;
-    sprintf(place_root, "%speload-%s-%lu", temporary, name, GetCurrentProcessId());
+    sprintf(place_root, "%speload-%s-%lu-%lu", temporary, name, GetCurrentProcessId(), GetTickCount());
     GetModuleFileNameA(NULL, place_program, sizeof place_program);
     last = strrchr(place_program, '\\');
     if (last)
@@ -59,21 +59,6 @@ static inline int place_patch(const char *name, long offset, const void *bytes, 
     return good;
 }
 
-/* The same image, said to be for ARM of the same width: a machine that nothing here runs on. */
-static inline int place_make_foreign(const char *name)
-{
-    const WORD machine = sizeof(void *) == 8 ? 0xAA64 : 0x1C4;
-    long headers = 0;
-    FILE *file = fopen(place_path(name), "rb");
-
-    if (!file)
-        return 0;
-    if (fseek(file, 0x3c, SEEK_SET) || fread(&headers, 4, 1, file) != 1)
-        headers = 0;
-    fclose(file);
-    return headers && place_patch(name, headers + 4, &machine, sizeof machine);
-}
-
 /* Removes a folder and what is in it. */
 static inline void place_remove(const char *folder)
 {
@@ -98,11 +83,10 @@ static inline void place_remove(const char *folder)
     RemoveDirectoryA(folder);
 }
 
-static inline int place_close(void)
+static inline void place_close(void)
 {
     SetCurrentDirectoryA(place_program);
     place_remove(place_root);
-    return GetFileAttributesA(place_root) == INVALID_FILE_ATTRIBUTES;
 }
 
 #endif

@@ -59,10 +59,10 @@ static void the_usual_order(void)
 
 static void other_machines(void)
 {
-    check("made for another machine", place_make_foreign("set\\wanted.dll"));
+    check("a DLL for another machine", place_copy("search_foreign.dll", "set\\wanted.dll"));
     SetDllDirectoryA(place_path("set"));
     load("a file for another machine is skipped", "wanted.dll", 0);
-    check("made for another machine", place_make_foreign("path\\wanted.dll"));
+    check("another one", place_copy("search_foreign.dll", "path\\wanted.dll"));
     load("where all are for other machines", "wanted.dll", 0);
     load("by its full path", place_path("set\\wanted.dll"), 0);
     SetDllDirectoryA(NULL);
@@ -125,6 +125,6 @@ int main(void)
     what_a_library_needs();
     other_machines();
     added_folders();
-    check("nothing is left behind", place_close());
+    place_close();
     return sample_wrong_facts;
 }

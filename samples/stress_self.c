@@ -104,8 +104,8 @@ static void call_on_lost_stack(void) { JUMP_WITH_STACK((ULONG_PTR)0x12340000); }
 
 static void protect_stack(void)
 {
-    DWORD old;
-    char *here = (char *)((ULONG_PTR)&old & ~(ULONG_PTR)0xfff);
+    static DWORD old; /* what lies on the stack could not be written any more */
+    char *here = (char *)((ULONG_PTR)&here & ~(ULONG_PTR)0xfff);
 
     VirtualProtect(here - 0x2000, 0x4000, PAGE_NOACCESS, &old);
 }
@@ -148,12 +148,13 @@ static DWORD WINAPI spin(void *counter)
 
 static void terminate_threads(void)
 {
-    static int counter;
+    static volatile int counter;
 
     for (int i = 0; i < 300; i++) {
-        HANDLE thread = CreateThread(NULL, 0, spin, &counter, 0, NULL);
+        counter = 0;
+        HANDLE thread = CreateThread(NULL, 0, spin, (void *)&counter, 0, NULL);
         stress_need(thread != NULL, "CreateThread");
-        if (i % 3)
+        while (!counter) /* a thread ended inside the loader takes the loader's lock with it */
             Sleep(0);
         TerminateThread(thread, 5);
         stress_need(WaitForSingleObject(thread, 10000) == WAIT_OBJECT_0, "a thread that was ended");

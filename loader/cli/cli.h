@@ -85,8 +85,9 @@ void cli_report_unhandled(const struct nt_exception *record, const struct nt_con
 struct cli_source {
     struct pe_span bytes;
     struct pe_image image;
+    uint32_t ntstatus; /* what Windows answers for a file that cannot be opened so */
 };
-/* Opens and validates; nothing of it is ever mapped as code. False: told why not, *status set. */
+/* Opens and validates; nothing of it is ever mapped as code. False: told why not, *status and ntstatus set. */
 bool cli_source_open(struct cli_source *source, const char *path, int *status);
 void cli_source_close(struct cli_source *source);
 

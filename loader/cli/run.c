@@ -233,8 +233,10 @@ static int program_check(bool *foreign)
     struct cli_source source;
     int status = 0;
     const uint16_t own = sizeof(void *) == 8 ? PE_MACHINE_AMD64 : PE_MACHINE_I386;
-    if (!cli_source_open(&source, run.program, &status))
+    if (!cli_source_open(&source, run.program, &status)) {
+        status_write(source.ntstatus, "refused");
         return status;
+    }
     uint16_t machine = source.image.machine;
     *foreign = machine != own && machine == PE_MACHINE_I386;
     if (machine != own && !*foreign) {
@@ -246,6 +248,8 @@ static int program_check(bool *foreign)
         status = CLI_NOT_LOADABLE;
     }
     cli_source_close(&source);
+    if (status)
+        status_write(PE_STATUS_INVALID_IMAGE_FORMAT, "refused");
     return status;
 }
 
@@ -299,6 +303,8 @@ int cli_run(int count, char **arguments)
     if (run.json && !run.check)
         return wrong("--json", "only with --check");
     run.program = arguments[optind];
+    if (!file_open(run.status_file, &run.status_fd))
+        return CLI_USAGE_OR_WORLD;
     if ((status = program_check(&foreign)))
         return status;
     if (foreign)
@@ -308,7 +314,7 @@ int cli_run(int count, char **arguments)
     lane.environment = run.environment;
     lane.drive_c = cli_drive_c();
     if (!(lane.dll_set = cli_dll_set(run.dll_path)) || !(lane.companions = cli_companions()) ||
-        !file_open(run.trace_file, &run.lines.fd) || !file_open(run.status_file, &run.status_fd))
+        !file_open(run.trace_file, &run.lines.fd))
         return CLI_USAGE_OR_WORLD;
     return start(&lane);
 }

@@ -15,11 +15,19 @@ static bool refuse(const char *path, const char *why, int *status, int with)
     return false;
 }
 
+static uint32_t ntstatus_of(int error)
+{
+    return error == ENOENT || error == ENOTDIR ? LD_STATUS_OBJECT_NAME_NOT_FOUND
+           : error == EACCES                   ? LD_STATUS_ACCESS_DENIED
+                                               : LD_STATUS_UNSUCCESSFUL;
+}
+
 bool cli_source_open(struct cli_source *source, const char *path, int *status)
 {
     struct stat facts;
     struct pe_error error = {0};
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    source->ntstatus = fd < 0 ? ntstatus_of(errno) : PE_STATUS_INVALID_FILE_FOR_SECTION;
     if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
         return refuse(path, "no such file", status, CLI_NOT_FOUND);
     if (fd < 0)
@@ -37,6 +45,7 @@ bool cli_source_open(struct cli_source *source, const char *path, int *status)
     source->bytes = (struct pe_span){bytes, (uint64_t)facts.st_size};
     if (pe_open(&source->image, source->bytes, PE_FORM_FILE, &error))
         return true;
+    source->ntstatus = error.ntstatus ? error.ntstatus : PE_STATUS_INVALID_IMAGE_FORMAT;
     cli_tell_pe(path, &error);
     *status = CLI_NOT_LOADABLE;
     cli_source_close(source);

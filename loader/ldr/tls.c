@@ -2,6 +2,9 @@
  * begins with the module's initial values. A module loaded late gets a block in every live thread at once. */
 #include "loader/ldr/ldr.h"
 
+IMPORT NTSTATUS NTAPI NtFreeVirtualMemory(HANDLE process, void **base, SIZE_T *size, ULONG type);
+enum { MEM_RELEASE = 0x8000 };
+
 /* In front of the array: how many pointers it has, and the older arrays that a running thread may still be reading. */
 struct array_head { SIZE_T count; struct array_head *older; };
 
@@ -69,9 +72,49 @@ static bool block_set(struct nt_teb *teb, const struct nt_ldr_entry *entry)
     return true;
 }
 
+static struct nt_teb *teb_of(struct nt_list *link)
+{
+    return (struct nt_teb *)((char *)link - offsetof(struct nt_teb, tls_links));
+}
+
+/* Takes a thread off the list and frees what the list's threads have. */
+static void thread_drop(struct nt_teb *teb)
+{
+    struct array_head *array = head_of(teb->tls);
+    if (teb->tls_links.next) {
+        teb->tls_links.next->prev = teb->tls_links.prev;
+        teb->tls_links.prev->next = teb->tls_links.next;
+        teb->tls_links.next = NULL;
+    }
+    for (SIZE_T i = 0; array && i < array->count; i++)
+        block_free(teb->tls[i]);
+    teb->tls = NULL;
+    while (array) {
+        struct array_head *older = array->older;
+        RtlFreeHeap(ldr_peb()->process_heap, 0, array);
+        array = older;
+    }
+}
+
+/* A thread that was terminated never came through LdrShutdownThread. The kernel leaves us its TEB, without thread ID. */
+static void terminated_drop(void)
+{
+    for (struct nt_list *link = threads.next, *next; link != &threads; link = next) {
+        struct nt_teb *teb = teb_of(link);
+        void *base = teb;
+        SIZE_T size = 0;
+        next = link->next;
+        if (teb->client.thread)
+            continue;
+        thread_drop(teb);
+        NtFreeVirtualMemory(NT_CURRENT_PROCESS, &base, &size, MEM_RELEASE);
+    }
+}
+
 bool ldr_tls_thread(void)
 {
     struct nt_teb *teb = ldr_teb();
+    terminated_drop();
     teb->tls_links.next = &threads;
     teb->tls_links.prev = threads.prev;
     threads.prev->next = &teb->tls_links;
@@ -87,21 +130,7 @@ bool ldr_tls_thread(void)
 
 void ldr_tls_thread_free(void)
 {
-    struct nt_teb *teb = ldr_teb();
-    struct array_head *array = head_of(teb->tls);
-    if (teb->tls_links.next) {
-        teb->tls_links.next->prev = teb->tls_links.prev;
-        teb->tls_links.prev->next = teb->tls_links.next;
-        teb->tls_links.next = NULL;
-    }
-    for (SIZE_T i = 0; array && i < array->count; i++)
-        block_free(teb->tls[i]);
-    teb->tls = NULL;
-    while (array) {
-        struct array_head *older = array->older;
-        RtlFreeHeap(teb->peb->process_heap, 0, array);
-        array = older;
-    }
+    thread_drop(ldr_teb());
 }
 
 bool ldr_tls_module(struct nt_ldr_entry *entry)
@@ -109,7 +138,7 @@ bool ldr_tls_module(struct nt_ldr_entry *entry)
     if (entry->peload_tls_slot == (ULONG)-1)
         return true;
     for (struct nt_list *link = threads.next; link != &threads; link = link->next) {
-        struct nt_teb *teb = (struct nt_teb *)((char *)link - offsetof(struct nt_teb, tls_links));
+        struct nt_teb *teb = teb_of(link);
         if (!block_set(teb, entry))
             return false;
     }
@@ -122,7 +151,7 @@ void ldr_tls_module_free(struct nt_ldr_entry *entry)
     if (entry->peload_tls_slot == (ULONG)-1)
         return;
     for (struct nt_list *link = threads.next; link != &threads; link = link->next) {
-        struct nt_teb *teb = (struct nt_teb *)((char *)link - offsetof(struct nt_teb, tls_links));
+        struct nt_teb *teb = teb_of(link);
         struct array_head *array = head_of(teb->tls);
         if (array && slot < array->count) {
             block_free(teb->tls[slot]);

@@ -13,49 +13,52 @@ static const struct replaced {
     const char *name;
     bool from_inside; /* called within ntdll: patched */
     bool kernelbase;  /* exported there, not by ntdll */
+    const char *ours; /* the name in ldr.dll, NULL: the same (another one where ours calls theirs) */
 } table[] = {
     /* the loader's private state: modules are ours */
-    {"LdrAddRefDll", true, false},
-    {"LdrDisableThreadCalloutsForDll", false, false},
-    {"LdrFindEntryForAddress", true, false}, /* 10.0 keeps a tree of its own */
-    {"LdrGetDllFullName", false, false},
-    {"LdrGetDllHandle", false, false},
-    {"LdrGetDllHandleEx", false, false},
-    {"LdrGetProcedureAddress", false, false},
-    {"LdrInitializeThunk", false, false},
-    {"LdrLoadDll", false, false},
-    {"LdrRegisterDllNotification", false, false},
-    {"LdrResolveDelayLoadedAPI", false, false},
-    {"LdrShutdownProcess", false, false},
-    {"LdrShutdownThread", false, false},
-    {"LdrUnloadDll", true, false},
-    {"LdrUnregisterDllNotification", false, false},
-    {"RtlDllShutdownInProgress", true, false},
+    {"LdrAddRefDll", true, false, NULL},
+    {"LdrDisableThreadCalloutsForDll", false, false, NULL},
+    {"LdrFindEntryForAddress", true, false, NULL}, /* 10.0 keeps a tree of its own */
+    {"LdrGetDllDirectory", false, false, "peload_get_directory"}, /* an empty one means: not the current directory either */
+    {"LdrGetDllFullName", false, false, NULL},
+    {"LdrGetDllHandle", false, false, NULL},
+    {"LdrGetDllHandleEx", false, false, NULL},
+    {"LdrGetProcedureAddress", false, false, NULL},
+    {"LdrInitializeThunk", false, false, NULL},
+    {"LdrLoadDll", false, false, NULL},
+    {"LdrRegisterDllNotification", false, false, NULL},
+    {"LdrResolveDelayLoadedAPI", false, false, NULL},
+    {"LdrSetDllDirectory", false, false, "peload_set_directory"},
+    {"LdrShutdownProcess", false, false, NULL},
+    {"LdrShutdownThread", false, false, NULL},
+    {"LdrUnloadDll", true, false, NULL},
+    {"LdrUnregisterDllNotification", false, false, NULL},
+    {"RtlDllShutdownInProgress", true, false, NULL},
     /* start and end of processes and threads */
-    {"RtlExitUserProcess", false, false},
-    {"RtlExitUserThread", true, false},
-    {"RtlFindExportedRoutineByName", false, false},
+    {"RtlExitUserProcess", false, false, NULL},
+    {"RtlExitUserThread", true, false, NULL},
+    {"RtlFindExportedRoutineByName", false, false, NULL},
     /* statics that only ntdll's own loader sets */
-    {"RtlGetNtProductType", false, false},
-    {"RtlGetNtVersionNumbers", false, false},
-    {"RtlGetProductInfo", false, false},
-    {"RtlGetSystemTimePrecise", false, false},
-    {"RtlGetVersion", true, false},
-    {"RtlIsValidLocaleName", false, false},
-    {"RtlLcidToLocaleName", true, false},
-    {"RtlLocaleNameToLcid", false, false},
-    {"RtlPcToFileHeader", true, false},
-    {"RtlSetUnhandledExceptionFilter", false, false},
-    {"RtlUserThreadStart", false, false},
+    {"RtlGetNtProductType", false, false, NULL},
+    {"RtlGetNtVersionNumbers", false, false, NULL},
+    {"RtlGetProductInfo", false, false, NULL},
+    {"RtlGetSystemTimePrecise", false, false, NULL},
+    {"RtlGetVersion", true, false, NULL},
+    {"RtlIsValidLocaleName", false, false, NULL},
+    {"RtlLcidToLocaleName", true, false, NULL},
+    {"RtlLocaleNameToLcid", false, false, NULL},
+    {"RtlPcToFileHeader", true, false, NULL},
+    {"RtlSetUnhandledExceptionFilter", false, false, NULL},
+    {"RtlUserThreadStart", false, false, NULL},
     /* second chances are told by the host, not by a debugger program */
-    {"SetUnhandledExceptionFilter", false, true},
-    {"UnhandledExceptionFilter", false, true},
+    {"SetUnhandledExceptionFilter", false, true, NULL},
+    {"UnhandledExceptionFilter", false, true, NULL},
     /* Windows' refuses to release a part; Wine's kernelbase leaves that to its kernel, but NT's allows it */
-    {"VirtualFree", false, true},
-    {"VirtualFreeEx", false, true},
-    {"wine_get_build_id", false, false},
-    {"wine_get_host_version", false, false},
-    {"wine_get_version", false, false},
+    {"VirtualFree", false, true, NULL},
+    {"VirtualFreeEx", false, true, NULL},
+    {"wine_get_build_id", false, false, NULL},
+    {"wine_get_host_version", false, false, NULL},
+    {"wine_get_version", false, false, NULL},
 };
 enum { REPLACED_COUNT = sizeof table / sizeof *table };
 static uint64_t replacement[REPLACED_COUNT]; /* address in ldr.dll, 0: it has none */
@@ -188,7 +191,7 @@ static bool numbers_read(struct ld_error *error)
 static bool functions_replace(struct ld_error *error)
 {
     for (int i = 0; i < REPLACED_COUNT; i++) {
-        replacement[i] = native_export(native.ldr, table[i].name);
+        replacement[i] = native_export(native.ldr, table[i].ours ? table[i].ours : table[i].name);
         if (!table[i].from_inside || !replacement[i])
             continue;
         uint64_t old = native_export(native.ntdll, table[i].name);

@@ -101,24 +101,31 @@ static bool api_sets_open(struct ld_error *error, void **map)
     return true;
 }
 
-/* Reserves the EXE's preferred range, so that steps 3 and 4 stay out of it. 0: it has none to keep, or it is taken. */
-static uint64_t program_range_keep(uint64_t *size)
+/* What of the EXE's headers must be known before anything else is mapped: it reserves the preferred range, so that steps 3
+ * and 4 stay out of it (*base 0: it has none to keep, or it is taken). False: nothing here can run it. */
+static bool program_foresee(uint64_t *base, uint64_t *size, struct ld_error *error)
 {
     struct host *host = native.loader.host;
     struct host_file file;
     struct pe_image image;
     struct pe_error ignored = {0};
-    uint64_t base = 0;
+    *base = 0;
     if (host->file_open(host, native.options.program, &file))
-        return 0; /* the load proper tells why */
-    if (pe_open(&image, (struct pe_span){file.bytes, file.size}, PE_FORM_FILE, &ignored) && !(image.image_base.value & 0xffff)) {
-        base = image.image_base.value;
+        return true; /* the load proper tells why */
+    bool good = pe_open(&image, (struct pe_span){file.bytes, file.size}, PE_FORM_FILE, &ignored);
+    bool managed = good && image.directory[PE_DIRECTORY_COM_DESCRIPTOR].rva.value && image.directory[PE_DIRECTORY_COM_DESCRIPTOR].size;
+    if (good && !(image.image_base.value & 0xffff)) {
+        *base = image.image_base.value;
         *size = image.size_of_image;
-        if (base && host->vm_reserve(host, &base, *size, 0))
-            base = 0;
+        if (*base && host->vm_reserve(host, base, *size, 0))
+            *base = 0;
     }
+    if (good && !image.is_64 && !(image.dll_characteristics & PE_DLLCHAR_NX_COMPAT))
+        nt_ex_data_executes();
     host->file_close(host, &file);
-    return base;
+    /* Windows without .NET says the same: mscoree.dll, which starts such a program, is not there. */
+    return !managed || ld_fail(error, LD_OPEN, NULL, LD_STATUS_DLL_NOT_FOUND,
+                               "a .NET program: it needs the Common Language Runtime, which is not here");
 }
 
 /* A program for another machine is told before anything is built for it. */
@@ -155,7 +162,9 @@ bool native_prepare(const struct native_options *options, struct ld_error *error
     if (!program_check(error) || !kernel_open(error) || !api_sets_open(error, &api_set_map))
         return false;
     struct host *host = native.loader.host;
-    uint64_t kept = program_range_keep(&size);
+    uint64_t kept;
+    if (!program_foresee(&kept, &size, error))
+        return false;
     bool system = native_system_open(error);
     if (system) {
         native.kernel32 = ld_load(&native.loader, "kernel32.dll", NULL, error);

@@ -111,9 +111,9 @@ static uint32_t lcid_of_category(const char *category)
     if (!lcid || lcid == LCID_UNSPECIFIED) { /* the language alone: its first sublanguage */
         name[strcspn(name, "-")] = 0;
         lcid = lcid_find(name);
-        if (lcid && lcid < 0x400)
-            lcid |= 0x400;
     }
+    if (lcid && lcid < 0x400)
+        lcid |= 0x400;
     return lcid && lcid != LCID_UNSPECIFIED ? lcid : LCID_ENGLISH_US;
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/personality.h>
 
 struct nt_image_facts nt_main_image;
 
@@ -18,6 +19,14 @@ static struct {
     BOOLEAN priority_boost_off;
     ULONG cookie;
 } own = {.execute_flags = NT_WIDTH(1, 0x4d), .debug_flags = 1, .io_priority = 2, .page_priority = 5, .priority_class = 2};
+
+/* Linux has had the same need: programs from before there was an execute bit. */
+void nt_ex_data_executes(void)
+{
+    int now = personality(0xffffffff);
+    if (now >= 0 && personality((unsigned)now | READ_IMPLIES_EXEC) >= 0)
+        own.execute_flags = 2; /* MEM_EXECUTE_OPTION_ENABLE */
+}
 
 static bool is_own(const struct nt_process_object *process)
 {

@@ -67,6 +67,7 @@ NTSTATUS io_console_open(enum io_place place, ACCESS_MASK access, ULONG options,
         return status;
     }
     (*out)->device_type = FILE_DEVICE_CONSOLE;
+    (*out)->screen = place == IO_PLACE_CONSOLE_OUTPUT;
     (*out)->input = place == IO_PLACE_CONSOLE_INPUT || (place == IO_PLACE_CONSOLE && !(access & FILE_WRITE_DATA));
     return STATUS_SUCCESS;
 }
@@ -358,11 +359,25 @@ static NTSTATUS control_settings(struct control *control, ULONG code)
     }
 }
 
+/* Which side does a request belong to? libuv asks an output handle for its input events to learn that it is none. */
+static bool other_side(const struct io_file *file, ULONG code)
+{
+    switch (code) {
+    case READ_CONSOLE: case READ_FILE: case READ_INPUT: case PEEK: case FLUSH: case GET_INPUT_INFO: case SET_INPUT_INFO:
+    case GET_INPUT_COUNT: return file->screen;
+    case WRITE_CONSOLE: case WRITE_FILE: case GET_OUTPUT_INFO: case SET_OUTPUT_INFO: case ACTIVATE: case FILL_OUTPUT:
+        return file->input;
+    default: return false;
+    }
+}
+
 NTSTATUS io_console_control(struct io_file *file, int fd, ULONG code, const void *input, ULONG input_length, void *output,
                             ULONG output_length, ULONG_PTR *done)
 {
     struct control control = {file, fd, input, output, input_length, output_length, 0};
     NTSTATUS status;
+    if (other_side(file, code))
+        return STATUS_INVALID_HANDLE;
     switch (code) {
     case WRITE_CONSOLE: return write_wide(fd, input, input_length / sizeof(WCHAR));
     case WRITE_FILE: return write_bytes(fd, input, input_length);

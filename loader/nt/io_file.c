@@ -205,6 +205,7 @@ NTSTATUS nt_io_adopt(int fd, ACCESS_MASK access, ULONG attributes, HANDLE *out)
     file->device_type = device_type;
     /* A terminal is one descriptor for both directions: the rights tell the side, and where both are given, the number. */
     file->input = kind == NT_FILE_CONSOLE && granted & FILE_READ_DATA && (!(granted & FILE_WRITE_DATA) || fd == 0);
+    file->screen = kind == NT_FILE_CONSOLE && !file->input;
     if (kind == NT_FILE_DISK || kind == NT_FILE_DIRECTORY)
         status = io_record_attach(file, facts.st_dev, facts.st_ino, granted, 0,
                                   FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE);

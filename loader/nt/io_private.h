@@ -51,9 +51,10 @@ struct io_file {
     uint32_t pipe_read_mode; /* 0 byte stream, 1 messages */
     uint32_t pipe_no_wait;
     uint32_t pending;       /* operations under way */
-    uint32_t input;         /* bool: a console's input side */
+    uint32_t input, screen; /* bools: a console's input side, its output side; neither: the console itself */
+    uint32_t unused;
 };
-_Static_assert(sizeof(struct io_file) == 112 + 64, "one layout for both widths");
+_Static_assert(sizeof(struct io_file) == 112 + 72, "one layout for both widths");
 
 /* One inode that somebody has open: what its openers share. Made with the first, freed after the last. */
 struct io_record {

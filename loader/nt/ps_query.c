@@ -1,5 +1,6 @@
 /* The services of threads and processes, and what they tell about threads. */
 #include "loader/nt/arch.h"
+#include "loader/nt/ex.h"
 #include "loader/nt/ps_private.h"
 
 #include <linux/membarrier.h>
@@ -151,28 +152,27 @@ static NTSTATUS NtSetInformationThread(HANDLE handle, ULONG class, const void *g
     NTSTATUS status = nt_handle_object(handle, NT_THREAD, 0, &object, NULL, NULL);
     if (status)
         return status;
-    nt_object_release(object);
     switch (class) {
     case 2: case 3: case 4: case 13: case 14: case 17: case 22: case 24: case 30: case 33: case 38:
-        return STATUS_SUCCESS; /* scheduling hints, names, hiding: nothing here depends on them */
-    case 5: {                  /* impersonation: only "none" */
+        break; /* scheduling hints, names, hiding: nothing here depends on them */
+    case 5: {  /* impersonation; a zero token reverts */
         HANDLE token;
-        if (length != sizeof token)
-            return STATUS_INFO_LENGTH_MISMATCH;
-        if (!NT_GET(token, (const HANDLE *)guest))
-            return STATUS_ACCESS_VIOLATION;
-        return token ? STATUS_NOT_SUPPORTED : STATUS_SUCCESS;
+        status = length != sizeof token ? STATUS_INFO_LENGTH_MISMATCH
+                 : !NT_GET(token, (const HANDLE *)guest) ? STATUS_ACCESS_VIOLATION
+                 : nt_ex_impersonate((struct nt_thread_object *)object, token);
+        break;
     }
-    case 10: {                 /* ThreadZeroTlsCell: a freed TLS index reads zero in every thread */
+    case 10: { /* ThreadZeroTlsCell: a freed TLS index reads zero in every thread */
         ULONG index;
-        if (length != sizeof index)
-            return STATUS_INFO_LENGTH_MISMATCH;
-        if (!NT_GET(index, (const ULONG *)guest))
-            return STATUS_ACCESS_VIOLATION;
-        return nt_ps_zero_tls(index);
+        status = length != sizeof index ? STATUS_INFO_LENGTH_MISMATCH
+                 : !NT_GET(index, (const ULONG *)guest) ? STATUS_ACCESS_VIOLATION : nt_ps_zero_tls(index);
+        break;
     }
+    default:
+        status = STATUS_INVALID_INFO_CLASS;
     }
-    return STATUS_INVALID_INFO_CLASS;
+    nt_object_release(object);
+    return status;
 }
 
 static NTSTATUS NtFlushProcessWriteBuffers(void)

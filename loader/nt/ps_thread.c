@@ -154,10 +154,20 @@ no_object:
     return status;
 }
 
+/* A thread that was terminated is still on the guest half's list of threads, in its TEB. That one is left, marked as
+ * nobody's, until the guest half comes by: only it has the lock of that list. */
+static void teb_free(struct nt_teb *teb)
+{
+    struct nt_list links;
+    const CLIENT_ID nobody = {0, 0};
+    if (!NT_GET(links, &teb->tls_links) || !links.next || !NT_PUT(&teb->client, nobody))
+        nt_mm_free((uintptr_t)teb, 0, MEM_RELEASE);
+}
+
 static void thread_discard(struct nt_thread *thread)
 {
     nt_mm_free(thread->stack_low, 0, MEM_RELEASE);
-    nt_mm_free((uintptr_t)thread->teb, 0, MEM_RELEASE);
+    teb_free(thread->teb);
     nt_object_release(&thread->object->head);
     free(thread->start);
     free(thread);

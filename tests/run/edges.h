@@ -14,21 +14,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define EDGE_FOLDER TEST_BUILD "/tests/edges"
+/* EDGE_GROUP: a word of each test program's own, so that they may run side by side. */
+#define EDGE_FOLDER TEST_BUILD "/tests/edges-" EDGE_GROUP
 
-enum {
-    TEXT = 0x1000, TEXT_OFF = 0x400, TEXT_RAW = 0x400, DATA_RVA = 0x2000, DATA_OFF = 0x800, DATA_RAW = 0x800,
-    IMPORT_TABLE = DATA_RVA, IMPORT_TABLES_END = DATA_RVA + 0x100, FREE_DATA = DATA_RVA + 0x600, /* 0x200 bytes for the row's own */
-    DESCRIPTOR = 20,
-};
+enum { TEXT_OFF = 0x400, TEXT_RAW = 0x400, DATA_OFF = 0x800, DATA_RAW = 0x800, DESCRIPTOR = 20 };
 enum { EDGE_EXPORTS = 0, EDGE_IMPORTS = 1, EDGE_RESOURCES = 2, EDGE_RELOCATIONS = 5, EDGE_TLS = 9, EDGE_LOAD_CONFIG = 10,
        EDGE_BOUND = 11, EDGE_IAT = 12, EDGE_CLR = 14 };
 enum { EDGE_NX_COMPAT = 0x100, EDGE_STRIPPED = 1 };
 
 struct edge {
     struct build b;
+    uint32_t text;      /* RVAs of .text ... */
+    uint32_t tables;    /* ... and .data, which begins with the import descriptors */
+    uint32_t own;       /* 0x200 bytes of .data for the row's own purposes */
     uint32_t at;        /* RVA of the next byte of code */
-    uint32_t data;      /* RVA of the next free byte of the import tables */
+    uint32_t data;      /* RVA of the next free byte of .data in front of `own` */
     unsigned imported;  /* descriptors */
     const char *option; /* of peload's, NULL: none */
 };
@@ -40,19 +40,24 @@ static inline void edge_set_base(struct edge *e, uint64_t base)
     put(&e->b, opt(&e->b, e->b.is_64 ? 24 : 28), base, edge_width(e));
 }
 
-static inline void edge_begin(struct edge *e, bool is_64)
+static inline void edge_aligned(struct edge *e, bool is_64, uint32_t alignment)
 {
     memset(e, 0, sizeof *e);
     build_begin(&e->b, is_64);
+    build_alignment(&e->b, alignment);
     build_section(&e->b, ".text", TEXT_RAW, TEXT_RAW, CODE);
     build_section(&e->b, ".data", DATA_RAW, DATA_RAW, DATA);
     memset(e->b.bytes + TEXT_OFF, 0xcc, TEXT_RAW);
     memset(e->b.bytes + DATA_OFF, 0, DATA_RAW);
-    put32(&e->b, opt(&e->b, OPT_ENTRY), TEXT);
+    e->at = e->text = get32(&e->b, sec(&e->b, 0, SEC_RVA));
+    e->tables = get32(&e->b, sec(&e->b, 1, SEC_RVA));
+    e->data = e->tables + 0x100;
+    e->own = e->tables + 0x600;
+    put32(&e->b, opt(&e->b, OPT_ENTRY), e->text);
     put16(&e->b, opt(&e->b, OPT_DLL_CHARACTERISTICS), EDGE_NX_COMPAT);
-    e->at = TEXT;
-    e->data = IMPORT_TABLES_END;
 }
+
+static inline void edge_begin(struct edge *e, bool is_64) { edge_aligned(e, is_64, 0x1000); }
 
 /* ---- code --------------------------------------------------------------------------------------------- */
 
@@ -128,7 +133,7 @@ static inline void code_times(struct edge *e, uint32_t factor) { CODE_BYTES(e, "
 struct argument { enum { NUMBER, ADDRESS, KEPT } kind; uint32_t value; };
 #define NUMBER(v)  ((struct argument){NUMBER, v})
 #define ADDRESS(r) ((struct argument){ADDRESS, r})
-#define KEPT       ((struct argument){KEPT, 0})
+#define SAVED      ((struct argument){KEPT, 0})
 
 static inline void code_argument(struct edge *e, unsigned index, struct argument argument)
 {
@@ -168,7 +173,7 @@ static inline uint32_t data_take(struct edge *e, uint32_t size)
 {
     uint32_t rva = round_up(e->data, 8);
     e->data = rva + size;
-    assert_true(e->data <= FREE_DATA);
+    assert_true(e->data <= e->own);
     return rva;
 }
 static inline uint32_t data_text(struct edge *e, const char *text)
@@ -200,11 +205,11 @@ static inline uint32_t edge_import(struct edge *e, const char *dll, const char *
         data_pointer(e, lookup + i * width, thunk);
         data_pointer(e, slots + i * width, thunk);
     }
-    uint32_t descriptor = IMPORT_TABLE + e->imported++ * DESCRIPTOR;
+    uint32_t descriptor = e->tables + e->imported++ * DESCRIPTOR;
     data32(e, descriptor, lookup);
     data32(e, descriptor + 12, data_text(e, dll));
     data32(e, descriptor + 16, slots);
-    put_directory(&e->b, EDGE_IMPORTS, IMPORT_TABLE, (e->imported + 1) * DESCRIPTOR);
+    put_directory(&e->b, EDGE_IMPORTS, e->tables, (e->imported + 1) * DESCRIPTOR);
     return slots;
 }
 
