@@ -107,7 +107,7 @@ static void protect_stack(void)
     static DWORD old; /* what lies on the stack could not be written any more */
     char *here = (char *)((ULONG_PTR)&here & ~(ULONG_PTR)0xfff);
 
-    VirtualProtect(here - 0x2000, 0x4000, PAGE_NOACCESS, &old);
+    VirtualProtect(here, 0x1000, PAGE_NOACCESS, &old);
 }
 
 static void free_stack(void)
