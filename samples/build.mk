@@ -26,7 +26,7 @@ SAMPLE_FIXED_BASE := -Wl,--disable-dynamicbase -Wl,--enable-reloc-section
 
 # Programs -------------------------------------------------------------------------------------------------------
 
-SAMPLE_PROGRAMS := hello hello_ucrt nocrt_kernel32 nocrt_ntdll args exit_codes stdin_echo console time \
+SAMPLE_PROGRAMS := hello hello_ucrt nocrt_kernel32 nocrt_ntdll args exit_codes stdin_echo console time system_dlls \
   cxx_exceptions seh_caught crash unhandled_filter threads tls_callbacks tls_late memory stack stack_8m files resource \
   graph loadlib delay delay_system bind2000 relocs200k base_taken missing_dll missing_function dllmain_fail \
   bench_relocations bench_binding bench_event bench_calls \
@@ -119,7 +119,8 @@ SAMPLE_DLLS += search_dll search_pair teller_a teller_b teller_c
 sample_imports_search_pair := search_need
 
 sample_teller = $(foreach dll,$(1),$(eval sample_sources_$(dll) := teller.c) \
-  $(eval sample_cflags_$(dll) := -DTELLER_NAME='"$(dll)"' -DTELLER_FUNCTION=$(dll)_number))
+  $(eval sample_cflags_$(dll) := $(SAMPLE_NOCRT_CFLAGS) -DTELLER_NAME='"$(dll)"' -DTELLER_FUNCTION=$(dll)_number) \
+  $(eval sample_ldflags_$(dll) := $(SAMPLE_NOCRT) -lkernel32))
 $(call sample_teller,teller_a teller_b teller_c)
 sample_cflags_teller_a += -DTELLER_NEEDS_B -DTELLER_NEEDS_C
 sample_imports_teller_a := teller_b teller_c

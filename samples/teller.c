@@ -1,5 +1,6 @@
 /* Three libraries from one source: teller_a needs teller_b and teller_c, teller_b needs teller_c. Each tells every call of
- * its DllMain. What the variable TELLER says ("teller_b=false", "teller_c=raise", "teller_a=crash") it does when attached. */
+ * its DllMain. What the variable TELLER says ("teller_b=false", "teller_c=raise", "teller_a=crash") it does when attached.
+ * Without the C run-time, which would bring thread-local data along. */
 #include "teller.h"
 
 #ifdef TELLER_NEEDS_B
@@ -36,7 +37,7 @@ static const char *task(char *text, DWORD size)
     return text + sizeof name - 1;
 }
 
-BOOL WINAPI DllMain(HINSTANCE module, DWORD reason, void *reserved)
+BOOL WINAPI DllMainCRTStartup(HINSTANCE module, DWORD reason, void *reserved)
 {
     char text[64];
 

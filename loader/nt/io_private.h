@@ -143,9 +143,16 @@ struct io_listing {
     char *names;             /* NUL-terminated, as on disk */
     WCHAR *wides;
     size_t names_size, wides_length;
+    size_t entries_room, names_room, wides_room;
 };
 NTSTATUS io_listing_read(int folder, struct io_listing **out);
 void io_listing_release(struct io_listing *listing);
+/* A name has come or gone; what is there already, or gone already, stays so. False: no memory. */
+bool io_listing_change(struct io_listing *listing, const char *name, uint8_t type, bool is_there);
+/* The name as the folder spells it; several that differ in case only: the first in byte order. NULL: none. */
+const char *io_listing_find(const struct io_listing *listing, const WCHAR *wide, size_t length);
+/* The folder's listing, true now, referenced; NULL: it cannot be read. */
+struct io_listing *io_cache_get(const char *folder, const struct stat *facts);
 
 /* ---- facts about a file -------------------------------------------------------------------------- */
 
