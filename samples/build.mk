@@ -27,7 +27,7 @@ SAMPLE_FIXED_BASE := -Wl,--disable-dynamicbase -Wl,--enable-reloc-section
 # Programs -------------------------------------------------------------------------------------------------------
 
 SAMPLE_PROGRAMS := hello hello_ucrt nocrt_kernel32 nocrt_ntdll args exit_codes stdin_echo console time system_dlls \
-  cxx_exceptions seh_caught crash unhandled_filter threads tls_callbacks tls_late memory stack stack_8m files resource \
+  cxx_exceptions seh_caught crash unhandled_filter threads tls_callbacks tls_late memory stack stack_8m addresses addresses_large files resource \
   graph loadlib delay delay_system bind2000 relocs200k base_taken missing_dll missing_function dllmain_fail \
   bench_relocations bench_binding bench_event bench_calls \
   stress_threads stress_events stress_library stress_data stress_files stress_mixed stress_self
@@ -51,6 +51,9 @@ sample_ldflags_stack := -Wl,--stack,0x100000
 sample_sources_stack_8m := stack.c
 sample_cflags_stack_8m := -DSTACK_KIB=8192 -DSTACK_USED_KIB=6144
 sample_ldflags_stack_8m := -Wl,--stack,0x800000
+sample_sources_addresses_large := addresses.c
+# x64 programs are born with it, and their linker does not know the option.
+sample_ldflags_addresses_large_x86 := -Wl,--large-address-aware
 sample_sources_resource := resource.c resource.rc
 sample_sources_graph := graph/graph.c
 sample_imports_graph := graph/a graph/cycle1 graph/same1 graph/same2 graph/log
@@ -154,7 +157,7 @@ endef
 define sample_program_rule
 $(call sample_folder,$(1))/$(3).exe: $(call sample_objects,$(1),$(3)) $(call sample_libraries,$(1),$(3))
 	$$(call say,LINK,$$@)
-	$$(Q)$(2)$(if $(filter %.cpp,$(call sample_sources,$(1),$(3))),g++,gcc) -o $$@ $$^ $(SAMPLE_LDFLAGS) $(sample_ldflags_$(3))
+	$$(Q)$(2)$(if $(filter %.cpp,$(call sample_sources,$(1),$(3))),g++,gcc) -o $$@ $$^ $(SAMPLE_LDFLAGS) $(sample_ldflags_$(3)) $(sample_ldflags_$(3)_$(1))
 $(if $(sample_finish_$(3)),	$$(Q)$(call sample_finish_$(3),$(2)))
 $(foreach source,$(call sample_sources,$(1),$(3)),$(eval $(call sample_object_rule,$(1),$(2),$(3),$(source))))
 endef

@@ -57,11 +57,12 @@ EXPORT LONGLONG NTAPI RtlGetSystemTimePrecise(void)
     return now.value;
 }
 
-/* Modules with a Unix half ask for it through this cell of ntdll: there is none. */
+/* Modules with a Unix half ask for it through this cell of ntdll: there is none. ntdll itself (handle 0: its own start,
+ * which sets it, never runs) asks how to unwind code of no module; this status alone lets it go on by itself. */
 EXPORT NTSTATUS NTAPI peload_unix_call(ULONGLONG handle, ULONG code, void *arguments)
 {
-    (void)handle, (void)code, (void)arguments;
-    return STATUS_NOT_SUPPORTED;
+    (void)code, (void)arguments;
+    return handle ? STATUS_NOT_SUPPORTED : STATUS_UNSUCCESSFUL;
 }
 
 /* Programs and Wine's own DLLs ask these; the answer names the DLL set. */

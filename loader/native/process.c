@@ -1,7 +1,7 @@
 /* How the native lane builds a process, in order:
  *
  *   1  kernel: the shared arena, the address space, KUSER_SHARED_DATA
- *   2  the EXE's preferred range is kept free, so that no system DLL is put there first
+ *   2  the EXE's headers are foreseen; its preferred range is kept free, so that nothing else is put there first
  *   3  ntdll, the guest half, and what connects them (system-call numbers, replaced functions)
  *   4  kernel32, which Windows loads into every process, imported or not
  *   5  the EXE and all that it needs: mapped, relocated, bound, given TLS slots, protected
@@ -101,8 +101,8 @@ static bool api_sets_open(struct ld_error *error, void **map)
     return true;
 }
 
-/* What of the EXE's headers must be known before anything else is mapped: it reserves the preferred range, so that steps 3
- * and 4 stay out of it (*base 0: it has none to keep, or it is taken). False: nothing here can run it. */
+/* What of the EXE's headers must be known before anything else is mapped. Its preferred range is reserved, or the lowest one
+ * where it has none that can be had, so that steps 3 and 4 stay out of it (*base 0: nothing is). False: it cannot run. */
 static bool program_foresee(uint64_t *base, uint64_t *size, struct ld_error *error)
 {
     struct host *host = native.loader.host;
@@ -114,12 +114,18 @@ static bool program_foresee(uint64_t *base, uint64_t *size, struct ld_error *err
         return true; /* the load proper tells why */
     bool good = pe_open(&image, (struct pe_span){file.bytes, file.size}, PE_FORM_FILE, &ignored);
     bool managed = good && image.directory[PE_DIRECTORY_COM_DESCRIPTOR].rva.value && image.directory[PE_DIRECTORY_COM_DESCRIPTOR].size;
-    if (good && !(image.image_base.value & 0xffff)) {
-        *base = image.image_base.value;
+    if (good) {
+        *base = image.image_base.value ? image.image_base.value : LD_GRANULARITY;
         *size = image.size_of_image;
-        if (*base && host->vm_reserve(host, base, *size, 0))
-            *base = 0;
+        if (host->vm_reserve(host, base, *size, 0)) {
+            *base = LD_GRANULARITY;
+            if (host->vm_reserve(host, base, *size, 0))
+                *base = 0;
+        }
     }
+    /* Above 2 GiB only who says that he can: Linux has this program itself and its stack at the very top. */
+    if (good && !image.is_64 && image.characteristics & PE_FILE_LARGE_ADDRESS_AWARE)
+        native.loader.user_limit = nt_process.user_high = (uintptr_t)0xdfff0000;
     if (good && !image.is_64 && !(image.dll_characteristics & PE_DLLCHAR_NX_COMPAT))
         nt_ex_data_executes();
     host->file_close(host, &file);
@@ -157,14 +163,11 @@ static bool stack_and_objects(struct ld_error *error, void *api_set_map)
 bool native_prepare(const struct native_options *options, struct ld_error *error)
 {
     void *api_set_map;
-    uint64_t size = 0;
+    uint64_t kept, size = 0;
     native.options = *options;
-    if (!program_check(error) || !kernel_open(error) || !api_sets_open(error, &api_set_map))
+    if (!program_check(error) || !kernel_open(error) || !program_foresee(&kept, &size, error) || !api_sets_open(error, &api_set_map))
         return false;
     struct host *host = native.loader.host;
-    uint64_t kept;
-    if (!program_foresee(&kept, &size, error))
-        return false;
     bool system = native_system_open(error);
     if (system) {
         native.kernel32 = ld_load(&native.loader, "kernel32.dll", NULL, error);

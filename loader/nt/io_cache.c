@@ -63,11 +63,13 @@ static void watch_begin(struct cached *one, const char *folder)
         one->watch = inotify_add_watch(watcher, folder, CHANGES);
 }
 
-/* True: the listing holds the change. */
+/* True: the listing holds the change. Names that went leave their bytes behind: a listing with too many is read anew. */
 static bool change_apply(struct cached *one, const struct inotify_event *event)
 {
+    enum { SLACK = 1 << 16, SLACK_PER_NAME = 500 };
     if (event->mask & (IN_DELETE_SELF | IN_IGNORED | IN_UNMOUNT) || !event->len || !one->listing ||
-        __atomic_load_n(&one->listing->references, __ATOMIC_ACQUIRE) != 1)
+        __atomic_load_n(&one->listing->references, __ATOMIC_ACQUIRE) != 1 ||
+        one->listing->names_size > SLACK + (size_t)one->listing->count * SLACK_PER_NAME)
         return false;
     return io_listing_change(one->listing, event->name, event->mask & IN_ISDIR ? 4 : 0 /* DT_DIR, DT_UNKNOWN */,
                              event->mask & (IN_CREATE | IN_MOVED_TO));

@@ -152,6 +152,7 @@ bool io_listing_change(struct io_listing *listing, const char *name, uint8_t typ
 /* The name as the folder spells it; several that differ in case only: the first in byte order. NULL: none. */
 const char *io_listing_find(const struct io_listing *listing, const WCHAR *wide, size_t length);
 /* The folder's listing, true now, referenced; NULL: it cannot be read. */
+struct stat;
 struct io_listing *io_cache_get(const char *folder, const struct stat *facts);
 
 /* ---- facts about a file -------------------------------------------------------------------------- */
