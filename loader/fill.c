@@ -25,8 +25,12 @@ static bool plan_regions(struct ld_module *module)
     if (!module->regions)
         return false;
     pe_layout_begin(&layout, &module->source);
-    while (module->region_count < count && pe_layout_next(&layout, &module->regions[module->region_count].plan))
-        module->region_count++;
+    for (struct pe_region *plan; module->region_count < count; module->region_count++) {
+        plan = &module->regions[module->region_count].plan;
+        if (!pe_layout_next(&layout, plan))
+            break;
+        plan->rights |= plan->shared ? HOST_SHARED : 0;
+    }
     return true;
 }
 

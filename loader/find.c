@@ -16,13 +16,14 @@ static bool not_found(struct ld_error *error, const char *name, const struct ld_
     return false;
 }
 
-/* Windows' rules of spelling: spaces behind the name do not count, a trailing dot says "no extension", and where the
- * last component has no dot at all it is a ".dll". */
+/* Windows' rules of spelling: spaces and dots behind the name do not count, but a dot there says "no extension"; where
+ * the last component has no dot at all it is a ".dll". */
 static bool spell(const char *name, char *full, size_t room)
 {
     size_t length = strlen(name);
-    while (length && name[length - 1] == ' ')
-        length--;
+    bool dotted = false;
+    for (; length && (name[length - 1] == ' ' || name[length - 1] == '.'); length--)
+        dotted |= name[length - 1] == '.';
     if (!length || length + sizeof(".dll") > room)
         return false;
     memcpy(full, name, length);
@@ -31,9 +32,7 @@ static bool spell(const char *name, char *full, size_t room)
     size_t last = length;
     while (last && full[last - 1] != '/' && full[last - 1] != '\\')
         last--;
-    if (full[length - 1] == '.')
-        full[length - 1] = 0;
-    else if (!strchr(full + last, '.'))
+    if (!dotted && !strchr(full + last, '.'))
         memcpy(full + length, ".dll", sizeof(".dll"));
     return full[last] != 0;
 }

@@ -22,8 +22,9 @@ enum host_result {
     HOST_FAILED,     /* anything else: the world's fault */
 };
 
-/* The bits of `rights`: numbers of enum pe_rights, for hosts, which do not know pe/. */
-enum host_rights { HOST_READ = 1, HOST_WRITE = 2, HOST_EXECUTE = 4 };
+/* The bits of `rights`: numbers of enum pe_rights, for hosts, which do not know pe/. SHARED says that the section wants no
+ * copy on write: how its pages are told of, not what may be done to them. */
+enum host_rights { HOST_READ = 1, HOST_WRITE = 2, HOST_EXECUTE = 4, HOST_SHARED = 8 };
 
 /* An open file and its whole contents, readable; `bytes` is never NULL while it is open. The bytes are the file's own
  * pages where the host can map. */

@@ -4,7 +4,7 @@ static uint32_t thunk_width(const struct pe_image *image) { return image->is_64 
 
 #define fail_import(error, number, at, clause)                                                                        \
     pe_fail(error, .code = PE_BAD_DIRECTORY, .rule = number, .ladder = PE_LADDER_RVA, .where = at, .text = clause,     \
-            .ntstatus = PE_STATUS_INVALID_IMAGE_FORMAT)
+            .ntstatus = PE_STATUS_ACCESS_VIOLATION) /* the system walks into them, and the fault is the load's status */
 
 void pe_import_modules_begin(struct pe_import_module *cursor, const struct pe_image *image)
 {

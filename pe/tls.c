@@ -5,7 +5,7 @@
 
 #define fail_tls(error, number, at, found, clause)                                                                    \
     pe_fail(error, .code = PE_BAD_DIRECTORY, .rule = number, .ladder = PE_LADDER_VA, .where = at, .got = found,        \
-            .text = clause, .ntstatus = PE_STATUS_INVALID_IMAGE_FORMAT)
+            .text = clause, .ntstatus = PE_STATUS_ACCESS_VIOLATION)
 
 /* Both kinds of directory in the wider shape. */
 static bool read_directory(const struct pe_image *image, pe_rva rva, struct pe_tls_directory64 *out)
@@ -41,7 +41,7 @@ bool pe_tls_read(const struct pe_image *image, pe_va base, struct pe_tls *tls, s
         return pe_fail(error, .code = PE_NOT_FOUND, .text = "no TLS directory");
     if (!read_directory(image, at, &raw))
         return pe_fail(error, .code = PE_BAD_DIRECTORY, .rule = 70, .ladder = PE_LADDER_RVA, .where = at.value,
-                       .text = "the TLS directory lies outside the image", .ntstatus = PE_STATUS_INVALID_IMAGE_FORMAT);
+                       .text = "the TLS directory lies outside the image", .ntstatus = PE_STATUS_ACCESS_VIOLATION);
 
     uint64_t start = raw.start_address_of_raw_data, end = raw.end_address_of_raw_data;
     if (end < start)

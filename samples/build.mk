@@ -18,7 +18,7 @@ SAMPLES_OLD_GOAL := $(.DEFAULT_GOAL)
 # needs nothing but the system's DLLs and its own.
 SAMPLE_CFLAGS := -std=gnu11 -O1 -Wall -Wextra -Wshadow -Wstrict-prototypes -Werror
 SAMPLE_CXXFLAGS := -std=gnu++17 -O1 -Wall -Wextra -Wshadow -Werror
-SAMPLE_LDFLAGS := -static -static-libgcc
+SAMPLE_LDFLAGS := -static -static-libgcc -Wl,--strip-debug
 SAMPLE_NOCRT := -nostdlib
 SAMPLE_NOCRT_CFLAGS := -ffreestanding -fno-stack-protector
 # An image with relocations that is nevertheless put at its preferred base wherever that is free.
@@ -57,7 +57,7 @@ sample_ldflags_addresses_large_x86 := -Wl,--large-address-aware
 sample_sources_resource := resource.c resource.rc
 sample_sources_graph := graph/graph.c
 sample_imports_graph := graph/a graph/cycle1 graph/same1 graph/same2 graph/log
-sample_finish_delay_system = sh $(SAMPLES_SOURCE)/set_delay_directory.sh $(1) $$@ delay_descriptors 96
+sample_finish_delay_system = sh $(SAMPLES_SOURCE)/set_directory.sh $(1) $$@ 13 delay_descriptors 96
 sample_imports_bind2000 := bind2000_dll
 sample_ldflags_relocs200k := -Wl,--dynamicbase
 SAMPLE_BASE_TAKEN := 0x10000000
@@ -115,8 +115,11 @@ $(foreach dll,same1 same2,$(eval $(call sample_same,$(dll))))
 
 # The loader, point by point ------------------------------------------------------------------------------------
 
-SAMPLE_PROGRAMS += search same_module datafile references thread_calls
-SAMPLE_DLLS += search_dll search_pair teller_a teller_b teller_c
+SAMPLE_PROGRAMS += search same_module datafile references thread_calls dllmain_errors shutdown reentry exe_library no_relocs \
+  protection locale_names tls_slots modules cookie bound manifest
+SAMPLE_DLLS += search_dll search_pair teller_a teller_b teller_c teller_d shutdown_dll reentry_dll reentry_back reentry_root \
+  protection_dll cookie_dll cookie_own manifest_first manifest_second manifest_library \
+  peload.samples.first/manifest_first peload.samples.second/manifest_second
 
 # search_need.dll is search_dll.dll under another name: it lies nowhere but where search.c puts it.
 sample_imports_search_pair := search_need
@@ -124,11 +127,41 @@ sample_imports_search_pair := search_need
 sample_teller = $(foreach dll,$(1),$(eval sample_sources_$(dll) := teller.c) \
   $(eval sample_cflags_$(dll) := $(SAMPLE_NOCRT_CFLAGS) -DTELLER_NAME='"$(dll)"' -DTELLER_FUNCTION=$(dll)_number) \
   $(eval sample_ldflags_$(dll) := $(SAMPLE_NOCRT) -lkernel32))
-$(call sample_teller,teller_a teller_b teller_c)
+$(call sample_teller,teller_a teller_b teller_c teller_d)
 sample_cflags_teller_a += -DTELLER_NEEDS_B -DTELLER_NEEDS_C
 sample_imports_teller_a := teller_b teller_c
 sample_cflags_teller_b += -DTELLER_NEEDS_C
 sample_imports_teller_b := teller_c
+
+sample_nocrt_dll = $(foreach dll,$(1),$(eval sample_cflags_$(dll) := $(SAMPLE_NOCRT_CFLAGS)) \
+  $(eval sample_ldflags_$(dll) := $(SAMPLE_NOCRT) -lkernel32))
+$(call sample_nocrt_dll,shutdown_dll reentry_dll reentry_back reentry_root protection_dll cookie_dll cookie_own)
+sample_sources_cookie_own := cookie_dll.c
+sample_cflags_cookie_own += -DCOOKIE_OWN
+sample_finish_cookie_dll = sh $(SAMPLES_SOURCE)/set_directory.sh $(1) $$@ 10 _load_config_used 112
+sample_finish_cookie_own = $(sample_finish_cookie_dll)
+
+# Private assemblies: a folder of their name beside the program, with DLL and manifest. DLLs of the same names, whose
+# numbers are greater, lie beside the program. The manifests say the machine.
+$(call sample_nocrt_dll,manifest_first manifest_second manifest_library peload.samples.first/manifest_first \
+  peload.samples.second/manifest_second)
+sample_sources_manifest := manifest/program.c manifest/program.rc
+sample_imports_manifest := manifest/first
+sample_sources_manifest_library := manifest/library.c manifest/library.rc
+sample_imports_manifest_library := manifest/second
+sample_def_manifest_library := manifest/library.def
+sample_assembly = $(foreach dll,manifest_$(1) peload.samples.$(1)/manifest_$(1),$(eval sample_sources_$(dll) := manifest/part.c) \
+  $(eval sample_def_$(dll) := manifest/$(1).def) \
+  $(eval sample_cflags_$(dll) += -DPART_FUNCTION=$(1)_number -DPART_NUMBER=$(if $(findstring /,$(dll)),$(2),10$(2))) \
+  $(eval sample_ldflags_$(dll) += -Wl,-e,0))
+$(call sample_assembly,first,1)
+$(call sample_assembly,second,2)
+sample_imports_shutdown := teller_a shutdown_dll
+sample_imports_reentry_back := reentry_dll
+sample_imports_reentry_root := reentry_dll teller_b
+sample_ldflags_protection_dll += -Wl,-e,0
+sample_cflags_no_relocs := -DLINKED_BASE=$(SAMPLE_BASE_TAKEN)
+sample_ldflags_no_relocs := -Wl,--disable-dynamicbase -Wl,--disable-reloc-section -Wl,--image-base=$(SAMPLE_BASE_TAKEN)
 
 # Rules ----------------------------------------------------------------------------------------------------------
 
@@ -149,7 +182,7 @@ define sample_object_rule
 $(call sample_folder,$(1))/object/$(3)/$(4).o: $(SAMPLES_SOURCE)/$(4) $(SAMPLES_SOURCE)/build.mk
 	$$(call say,CC,$$@)
 	$$(Q)mkdir -p $$(@D)
-	$$(Q)$(if $(filter %.rc,$(4)),$(2)windres -o $$@ $$<,$(if $(filter %.cpp,$(4)),$(2)g++ $(SAMPLE_CXXFLAGS),$(2)gcc $(SAMPLE_CFLAGS)) \
+	$$(Q)$(if $(filter %.rc,$(4)),$(2)windres -I $(call sample_folder,$(1))/object -o $$@ $$<,$(if $(filter %.cpp,$(4)),$(2)g++ $(SAMPLE_CXXFLAGS),$(2)gcc $(SAMPLE_CFLAGS)) \
 	  $(sample_cflags_$(3)) -MMD -MP -c -o $$@ $$<)
 endef
 
@@ -166,7 +199,9 @@ define sample_dll_rule
 $(call sample_folder,$(1))/$(3).dll: $(call sample_objects,$(1),$(3)) $(call sample_libraries,$(1),$(3)) \
   $(call sample_def_path,$(or $(sample_def_$(3)),$(3).def))
 	$$(call say,LINK,$$@)
+	$$(Q)mkdir -p $$(@D)
 	$$(Q)$(2)gcc -shared -o $$@ $$^ $(SAMPLE_LDFLAGS) $(sample_ldflags_$(3))
+$(if $(sample_finish_$(3)),	$$(Q)$(call sample_finish_$(3),$(2)))
 $(foreach source,$(call sample_sources,$(1),$(3)),$(eval $(call sample_object_rule,$(1),$(2),$(3),$(source))))
 endef
 
@@ -198,6 +233,24 @@ endef
 
 $(eval $(call sample_machine,x64,$(MINGW_X64),X64))
 $(eval $(call sample_machine,x86,$(MINGW_X86),X86))
+
+# $(1) x64 or x86, $(2) what a manifest calls it
+define sample_manifests
+$(call sample_folder,$(1))/object/%.manifest: $(SAMPLES_SOURCE)/manifest/%.manifest
+	$$(call say,GEN,$$@)
+	$$(Q)mkdir -p $$(@D) && sed 's/MACHINE/$(2)/' $$< > $$@
+$(call sample_folder,$(1))/object/manifest/manifest/program.rc.o: $(call sample_folder,$(1))/object/program.manifest
+$(call sample_folder,$(1))/object/manifest_library/manifest/library.rc.o: $(call sample_folder,$(1))/object/library.manifest
+$(foreach name,first second,$(call sample_folder,$(1))/peload.samples.$(name)/peload.samples.$(name).manifest: \
+  $(call sample_folder,$(1))/object/$(name).manifest
+	$$(Q)mkdir -p $$(@D) && cp $$< $$@
+
+)
+endef
+$(eval $(call sample_manifests,x64,amd64))
+$(eval $(call sample_manifests,x86,x86))
+SAMPLES_X64 += $(foreach n,first second,$(call sample_folder,x64)/peload.samples.$(n)/peload.samples.$(n).manifest)
+SAMPLES_X86 += $(foreach n,first second,$(call sample_folder,x86)/peload.samples.$(n)/peload.samples.$(n).manifest)
 
 # search_foreign.dll is the other machine's search_dll.dll.
 SAMPLES_X64 += $(call sample_folder,x64)/search_foreign.dll

@@ -102,7 +102,15 @@ fuzz-libfuzzer: $(FUZZERS:%=$(BUILD)/tests/libfuzzer/%) $(PROGRAMS) samples ## t
 # Bench ----------------------------------------------------------------------------------------------------------
 
 $(eval $(call test_program,$(BUILD)/bench/bench,bench,tests/bench/bench.c,-lm))
+BENCH_ELF := $(BUILD)/bench/elf_hello
 $(eval $(call test_program,$(BUILD)/bench/elf_hello,bench,tests/bench/elf_hello.c,))
+ifeq ($(PELOAD32),1)
+FLAGS_bench32 := $(FLAGS_bench) -m32
+COMPILER_bench32 = $(HOST_CC)
+$(eval $(call lane,bench32))
+BENCH_ELF += $(BUILD)/bench/elf_hello32
+$(eval $(call test_program,$(BUILD)/bench/elf_hello32,bench32,tests/bench/elf_hello.c,))
+endif
 
-bench: all $(BUILD)/bench/bench $(BUILD)/bench/elf_hello ## time one run against a plain ELF program, and against Wine
+bench: all $(BUILD)/bench/bench $(BENCH_ELF) ## time one run against a plain ELF program, and against Wine
 	@$(BUILD)/bench/bench $(BUILD)

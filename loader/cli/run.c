@@ -30,6 +30,7 @@ static const char help[] =
     "  --check              load and bind everything, list every missing DLL and function, start nothing:\n"
     "                       exit status 0 or 126; with --json for programs\n"
     "  --occupy             take FILE's preferred base first, so that it must move\n"
+    "  --missing=stub       start although functions are missing: who calls one gets exception 0x80000100, as in Wine\n"
     "  --env NAME=VALUE     add a variable to the guest's environment (again and again)\n"
     "  --clear-env          begin with an empty environment\n"
     "  --dll-path=FOLDER    the DLL set: x86_64-windows, i386-windows, nls (default: $PELOAD_DLL_PATH, then\n"
@@ -41,7 +42,7 @@ static const char help[] =
     "are 0 and the code is not. 125: wrong use, or a fault of the machine; 126: FILE cannot be loaded; 127: FILE is\n"
     "not there. A guest can use these numbers too: the status file tells the difference.\n";
 
-enum { OPTION_TRACE = 256, OPTION_TRACE_FILE, OPTION_CHECK, OPTION_OCCUPY, OPTION_STATUS_FILE, OPTION_ENV, OPTION_CLEAR_ENV,
+enum { OPTION_TRACE = 256, OPTION_TRACE_FILE, OPTION_CHECK, OPTION_OCCUPY, OPTION_MISSING, OPTION_STATUS_FILE, OPTION_ENV, OPTION_CLEAR_ENV,
        OPTION_DLL_PATH, OPTION_JSON };
 
 static const struct option options[] = {
@@ -51,6 +52,7 @@ static const struct option options[] = {
     {"trace-file", required_argument, NULL, OPTION_TRACE_FILE},
     {"check", no_argument, NULL, OPTION_CHECK},
     {"occupy", no_argument, NULL, OPTION_OCCUPY},
+    {"missing", required_argument, NULL, OPTION_MISSING},
     {"status-file", required_argument, NULL, OPTION_STATUS_FILE},
     {"env", required_argument, NULL, OPTION_ENV},
     {"clear-env", no_argument, NULL, OPTION_CLEAR_ENV},
@@ -179,6 +181,7 @@ static int option_take(int option)
     case OPTION_TRACE_FILE: run.trace_file = optarg; return 0;
     case OPTION_CHECK: run.check = true; return 0;
     case OPTION_JSON: run.json = true; return 0;
+    case OPTION_MISSING: return strcmp(optarg, "stub") ? wrong("--missing knows only stub", optarg) : 0; /* likewise */
     case OPTION_OCCUPY: return 0; /* the lane's own, taken by cli_run */
     case OPTION_STATUS_FILE: run.status_file = optarg; return 0;
     case OPTION_DLL_PATH: run.dll_path = optarg; return 0;
@@ -294,6 +297,7 @@ int cli_run(int count, char **arguments)
         if (option == 'h')
             return fputs(help, stdout) < 0 || fflush(stdout) ? CLI_USAGE_OR_WORLD : 0;
         lane.occupy |= option == OPTION_OCCUPY;
+        lane.stub_missing |= option == OPTION_MISSING;
         status = option_take(option);
     }
     if (status)

@@ -52,7 +52,7 @@ NTSTATUS NTAPI peload_fatal(NTSTATUS status, struct nt_ldr_entry *entry);
 /* DllMain or entry: its BOOL; an exception counts as FALSE, its code in *raised. */
 int peload_call_entry(void *entry, void *base, ULONG reason, void *reserved, NTSTATUS *raised);
 /* A TLS callback: an exception is swallowed, as Windows and Wine do. */
-void peload_call_tls(void *callback, void *base, ULONG reason, void *reserved);
+NTSTATUS peload_call_tls(void *callback, void *base, ULONG reason, void *reserved); /* what it raised, 0: nothing */
 
 /* ---- module.c */
 EXPORT NTSTATUS NTAPI LdrLoadDll(const WCHAR *path, ULONG flags, const UNICODE_STRING *name, void **module);
@@ -63,7 +63,7 @@ struct nt_ldr_entry *ldr_entry_at(const void *address);    /* by any address in 
 /* Initialises root and whatever it needs that is not yet running. Loader lock held. */
 NTSTATUS ldr_initialise(struct nt_ldr_entry *root, bool statically);
 void ldr_entry_call(struct nt_ldr_entry *entry, ULONG reason, bool statically);
-void ldr_tls_callbacks(struct nt_ldr_entry *entry, ULONG reason, void *reserved);
+void ldr_tls_callbacks(struct nt_ldr_entry *entry, ULONG reason); /* their third argument is always NULL */
 
 /* ---- context.c: activation contexts */
 void ldr_context_process(struct nt_peb *peb);              /* the EXE's manifest: beneath all that the process does */
@@ -132,6 +132,6 @@ IMPORT NTSTATUS NTAPI NtTerminateProcess(HANDLE process, NTSTATUS status);
 IMPORT NTSTATUS NTAPI NtTerminateThread(HANDLE thread, NTSTATUS status);
 IMPORT NTSTATUS NTAPI NtQueryInformationThread(HANDLE thread, ULONG class, void *data, ULONG size, ULONG *returned);
 IMPORT void *NTAPI RtlImageNtHeader(void *base);
-IMPORT void *NTAPI RtlImageDirectoryEntryToData(void *base, BOOLEAN mapped, USHORT directory, ULONG *size);
+IMPORT void *NTAPI RtlImageRvaToVa(const void *headers, void *base, ULONG rva, void **section);
 
 #endif

@@ -1,8 +1,9 @@
 /* Locale names and numbers. ntdll's own answers need statics that only its own loader sets; the tables are in
- * locale.nls, which the kernel maps. An index entry is {string, locale, LCID}; a string is a count and its units. */
+ * locale.nls, which the kernel maps: two indexes into one array of locales. A string is a count and its units. */
 #include "loader/ldr/ldr.h"
 
-struct locale_index { USHORT string, locale; ULONG id; };
+struct locale_name { USHORT string, locale; ULONG id; };
+struct locale_id { ULONG id; USHORT locale, string; };
 
 /* The file's fifth word leads to this header (version 7, found in the file itself). Offsets count from the header. */
 struct locale_table {
@@ -37,15 +38,14 @@ static const struct locale_table *table_open(void)
 
 static const void *at(const struct locale_table *table, SIZE_T offset) { return (const UCHAR *)table + offset; }
 
-static const USHORT *string_of(const struct locale_table *table, const struct locale_index *entry)
+static const USHORT *string_at(const struct locale_table *table, USHORT string)
 {
-    return (const USHORT *)at(table, table->strings) + entry->string;
+    return (const USHORT *)at(table, table->strings) + string;
 }
 
-static bool is_wanted(const struct locale_table *table, const struct locale_index *entry, ULONG flags)
+static bool is_wanted(const struct locale_table *table, USHORT locale, ULONG flags)
 {
-    return flags & TAKE_NEUTRAL ||
-           *(const USHORT *)at(table, table->locales + (SIZE_T)entry->locale * table->locale_size + NOT_NEUTRAL);
+    return flags & TAKE_NEUTRAL || *(const USHORT *)at(table, table->locales + (SIZE_T)locale * table->locale_size + NOT_NEUTRAL);
 }
 
 /* Names are sorted by their ASCII letters in lower case; '_' counts as '-'. */
@@ -56,12 +56,12 @@ static WCHAR fold(WCHAR c)
     return c >= 'A' && c <= 'Z' ? c + 32 : c;
 }
 
-static const struct locale_index *find_name(const struct locale_table *table, const WCHAR *name)
+static const struct locale_name *find_name(const struct locale_table *table, const WCHAR *name)
 {
-    const struct locale_index *index = at(table, table->names);
+    const struct locale_name *index = at(table, table->names);
     for (int low = 0, high = table->name_count - 1; low <= high;) {
         int middle = (low + high) / 2;
-        const WCHAR *other = (const WCHAR *)string_of(table, &index[middle]) + 1, *own = name;
+        const WCHAR *other = (const WCHAR *)string_at(table, index[middle].string) + 1, *own = name;
         while (*own && fold(*own) == fold(*other))
             own++, other++;
         if (fold(*own) == fold(*other))
@@ -74,9 +74,9 @@ static const struct locale_index *find_name(const struct locale_table *table, co
     return NULL;
 }
 
-static const struct locale_index *find_id(const struct locale_table *table, ULONG id)
+static const struct locale_id *find_id(const struct locale_table *table, ULONG id)
 {
-    const struct locale_index *index = at(table, table->ids);
+    const struct locale_id *index = at(table, table->ids);
     for (int low = 0, high = table->id_count - 1; low <= high;) {
         int middle = (low + high) / 2;
         if (index[middle].id == id)
@@ -92,8 +92,8 @@ static const struct locale_index *find_id(const struct locale_table *table, ULON
 EXPORT NTSTATUS NTAPI RtlLocaleNameToLcid(const WCHAR *name, ULONG *lcid, ULONG flags)
 {
     const struct locale_table *table = name ? table_open() : NULL;
-    const struct locale_index *entry = table ? find_name(table, name) : NULL;
-    if (!entry || !is_wanted(table, entry, flags))
+    const struct locale_name *entry = table ? find_name(table, name) : NULL;
+    if (!entry || !is_wanted(table, entry->locale, flags))
         return PARAMETER_1;
     *lcid = entry->id;
     return STATUS_SUCCESS;
@@ -123,10 +123,10 @@ EXPORT NTSTATUS NTAPI RtlLcidToLocaleName(ULONG lcid, UNICODE_STRING *string, UL
         return PARAMETER_1;
     }
     const struct locale_table *table = table_open();
-    const struct locale_index *entry = table ? find_id(table, lcid) : NULL;
-    if (!entry || !is_wanted(table, entry, flags))
+    const struct locale_id *entry = table ? find_id(table, lcid) : NULL;
+    if (!entry || !is_wanted(table, entry->locale, flags))
         return PARAMETER_1;
-    const USHORT *name = string_of(table, entry);
+    const USHORT *name = string_at(table, entry->string);
     USHORT size = (USHORT)((*name + 1) * sizeof(WCHAR));
     if (allocate) {
         string->buffer = RtlAllocateHeap(ldr_peb()->process_heap, 0, size);

@@ -28,14 +28,15 @@ struct nt_ldr_entry *ldr_entry_at(const void *address)
     return self && (uintptr_t)address - (uintptr_t)self->base < self->size_of_image ? self : NULL;
 }
 
-void ldr_tls_callbacks(struct nt_ldr_entry *entry, ULONG reason, void *reserved)
+void ldr_tls_callbacks(struct nt_ldr_entry *entry, ULONG reason)
 {
     /* Read afresh each time: a callback may add to the list while it is walked. */
     void *volatile *callback = entry->peload_tls_callbacks;
     if (entry->peload_tls_slot == (ULONG)-1 || !callback)
         return;
-    for (; *callback; callback++)
-        peload_call_tls(*callback, entry->base, reason, reserved);
+    /* An exception ends the walk and is forgotten: the program starts all the same. */
+    while (*callback && !peload_call_tls(*callback, entry->base, reason, NULL))
+        callback++;
 }
 
 /* Thread reasons and detach: nobody asks for the result. */
@@ -45,7 +46,7 @@ void ldr_entry_call(struct nt_ldr_entry *entry, ULONG reason, bool statically)
     ULONG_PTR cookie;
     void *reserved = statically ? (void *)1 : NULL;
     bool entered = ldr_context_enter(entry, &cookie);
-    ldr_tls_callbacks(entry, reason, reserved);
+    ldr_tls_callbacks(entry, reason);
     if (entry->entry_point && entry->flags & LDR_IMAGE_IS_DLL)
         peload_call_entry(entry->entry_point, entry->base, reason, reserved, &raised);
     if (entered)
@@ -57,7 +58,7 @@ static int attach_call(struct nt_ldr_entry *entry, void *reserved, NTSTATUS *rai
     ULONG_PTR cookie;
     int good = 1;
     bool entered = ldr_context_enter(entry, &cookie);
-    ldr_tls_callbacks(entry, PROCESS_ATTACH, reserved);
+    ldr_tls_callbacks(entry, PROCESS_ATTACH);
     if (entry->entry_point)
         good = peload_call_entry(entry->entry_point, entry->base, PROCESS_ATTACH, reserved, raised);
     if (entered)
@@ -69,8 +70,9 @@ static int attach_call(struct nt_ldr_entry *entry, void *reserved, NTSTATUS *rai
 static NTSTATUS entry_attach(struct nt_ldr_entry *entry, bool statically)
 {
     NTSTATUS raised = 0;
-    /* An initialiser before this one may have loaded something that needs this module, and so was served first. */
-    if (entry->flags & (LDR_LOAD_IN_PROGRESS | LDR_ENTRY_PROCESSED))
+    /* An initialiser before this one may have loaded something that needs this module, and so was served first. One
+     * without references cannot run at all. */
+    if (entry->flags & (LDR_LOAD_IN_PROGRESS | LDR_ENTRY_PROCESSED | LDR_DONT_RESOLVE_REFS))
         return STATUS_SUCCESS;
     entry->flags |= LDR_LOAD_IN_PROGRESS;
     peload_state(entry, NT_MODULE_INITIALISING);

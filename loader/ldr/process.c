@@ -92,7 +92,7 @@ static void process_start(struct nt_peb *peb)
     process_ready = true;
     ldr_initialise(peload_host.kernel32, true); /* whether the program imports it or not */
     ldr_initialise(peload_host.main, true);
-    ldr_tls_callbacks(peload_host.main, PROCESS_ATTACH, (void *)1); /* the EXE's own, behind all DllMains */
+    ldr_tls_callbacks(peload_host.main, PROCESS_ATTACH); /* the EXE's own, behind all DllMains */
     ldr_unlock(cookie);
 }
 
@@ -117,7 +117,7 @@ void ldr_thread_attach(void)
     for (struct nt_list *link = head->next; link != head; link = link->next)
         if (wants_thread_calls(LDR_ENTRY(link, init_order)))
             ldr_entry_call(LDR_ENTRY(link, init_order), THREAD_ATTACH, false);
-    ldr_tls_callbacks(peload_host.main, THREAD_ATTACH, NULL);
+    ldr_tls_callbacks(peload_host.main, THREAD_ATTACH);
     ldr_unlock(cookie);
 }
 
@@ -142,7 +142,7 @@ EXPORT void NTAPI LdrShutdownThread(void)
     for (struct nt_list *link = head->prev; link != head; link = link->prev)
         if (wants_thread_calls(LDR_ENTRY(link, init_order)))
             ldr_entry_call(LDR_ENTRY(link, init_order), THREAD_DETACH, false);
-    ldr_tls_callbacks(peload_host.main, THREAD_DETACH, NULL);
+    ldr_tls_callbacks(peload_host.main, THREAD_DETACH);
     ldr_tls_thread_free();
     struct nt_teb *teb = ldr_teb();
     if (teb->tls_expansion)
@@ -172,7 +172,7 @@ EXPORT void NTAPI LdrShutdownProcess(void)
             peload_state(entry, NT_MODULE_DETACHED);
         }
     }
-    ldr_tls_callbacks(peload_host.main, PROCESS_DETACH, (void *)1);
+    ldr_tls_callbacks(peload_host.main, PROCESS_DETACH);
     ldr_unlock(cookie);
 }
 

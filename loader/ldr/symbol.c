@@ -9,7 +9,7 @@ EXPORT NTSTATUS NTAPI LdrGetProcedureAddress(void *module, const ANSI_STRING *na
     ldr_lock(&cookie);
     struct nt_ldr_entry *entry = ldr_entry_of(module);
     NTSTATUS status = entry ? peload_symbol(entry, name ? name->buffer : NULL, ordinal, &found) : STATUS_DLL_NOT_FOUND;
-    if (!status)
+    if (status == NT_SYMBOL_NEW_MODULES)
         status = ldr_initialise(entry, false);
     ldr_unlock(cookie);
     if (!status)
@@ -23,7 +23,10 @@ EXPORT void *NTAPI RtlFindExportedRoutineByName(void *module, const char *name)
     void *found = NULL;
     ldr_lock(&cookie);
     struct nt_ldr_entry *entry = ldr_entry_of(module);
-    if (!entry || peload_symbol(entry, name, 0, &found))
+    NTSTATUS status = entry ? peload_symbol(entry, name, 0, &found) : STATUS_DLL_NOT_FOUND;
+    if (status == NT_SYMBOL_NEW_MODULES)
+        status = ldr_initialise(entry, false);
+    if (status)
         found = NULL;
     ldr_unlock(cookie);
     return found;

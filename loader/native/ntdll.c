@@ -44,6 +44,7 @@ static const struct replaced {
     {"RtlGetProductInfo", false, false, NULL},
     {"RtlGetSystemTimePrecise", false, false, NULL},
     {"RtlGetVersion", true, false, NULL},
+    {"RtlImageDirectoryEntryToData", true, false, NULL}, /* resources of a directory whose Size is 0 are there, too */
     {"RtlIsValidLocaleName", false, false, NULL},
     {"RtlLcidToLocaleName", true, false, NULL},
     {"RtlLocaleNameToLcid", false, false, NULL},

@@ -48,7 +48,7 @@ static NTSTATUS load(const uintptr_t *arguments)
     loader->search = native.search;
     if (!module)
         return error.ntstatus ? error.ntstatus : STATUS_DLL_NOT_FOUND;
-    if (module->state == LD_GONE) { /* its own DllMain, which is just detaching it, asks for it again */
+    if (module->state == LD_GONE && module->references == 1) { /* its own DllMain, which is just detaching it, asks for it again */
         module->references = 0;
         return STATUS_DLL_NOT_FOUND;
     }
@@ -76,10 +76,9 @@ static struct ld_module *module_of_name(const char *name)
     char path[4096];
     memset(&error, 0, sizeof error);
     native.loader.search = nowhere;
-    if (!ld_find(&native.loader, name, NULL, &module, path, sizeof path, &error))
-        module = NULL;
+    bool known = ld_find(&native.loader, name, NULL, &module, path, sizeof path, &error);
     native.loader.search = native.search;
-    return module;
+    return known && !module ? module_of_file(path) : module; /* a path: of a side-by-side assembly */
 }
 
 static NTSTATUS find(const uintptr_t *arguments)
@@ -188,14 +187,18 @@ static NTSTATUS symbol(const uintptr_t *arguments)
     } else if (!(uint32_t)arguments[2])
         return STATUS_INVALID_PARAMETER;
     memset(&error, 0, sizeof error);
+    const struct ld_module *last = native.loader.last;
     uint64_t address = ld_symbol(&native.loader, module, arguments[1] ? name : NULL, (uint32_t)length,
                                  arguments[1] ? 0 : (uint32_t)arguments[2], &error);
-    if (!native_entries_add(NULL, NULL))
+    bool more = native.loader.last != last;
+    if (more && !native_entries_add(NULL, NULL))
         return STATUS_NO_MEMORY;
     if (!address)
         return error.ntstatus ? error.ntstatus : STATUS_ENTRYPOINT_NOT_FOUND;
     uintptr_t found = (uintptr_t)address;
-    return NT_PUT((uintptr_t *)arguments[3], found) ? STATUS_SUCCESS : STATUS_ACCESS_VIOLATION;
+    if (!NT_PUT((uintptr_t *)arguments[3], found))
+        return STATUS_ACCESS_VIOLATION;
+    return more ? NT_SYMBOL_NEW_MODULES : STATUS_SUCCESS;
 }
 
 static NTSTATUS reference(const uintptr_t *arguments)

@@ -300,7 +300,8 @@ enum nt_private {
     NT_PRIVATE_STATE,             /* (entry, enum nt_module_state): where a module stands, for the trace and the list orders */
     NT_PRIVATE_UNLOAD_PLAN,       /* (entry, list, room, ULONG *count): takes a reference away; what is to be detached, in order */
     NT_PRIVATE_UNLOAD,            /* (entry): detached: unmap and forget it */
-    NT_PRIVATE_SYMBOL,            /* (entry, const char *name or NULL, ordinal, void **address): may load forwarder targets */
+    NT_PRIVATE_SYMBOL,            /* (entry, const char *name or NULL, ordinal, void **address): may load forwarder targets,
+                                     which NT_SYMBOL_NEW_MODULES tells */
     NT_PRIVATE_REFERENCE,         /* (entry, pin) */
     NT_PRIVATE_RANDOM,            /* (void *buffer, size): random bytes; no lock needed */
     NT_PRIVATE_FATAL,             /* (status, entry or NULL): start-up failed; told, then the process ends */
@@ -308,6 +309,8 @@ enum nt_private {
 
 /* Flags of NT_PRIVATE_LOAD. */
 enum { NT_LOAD_NO_RESOLVE = 1 };
+/* The one success of NT_PRIVATE_SYMBOL that is not 0: somebody has to be initialised before the address is used. */
+enum { NT_SYMBOL_NEW_MODULES = 1 };
 
 enum nt_module_state { NT_MODULE_BOUND, NT_MODULE_INITIALISING, NT_MODULE_RUNNING, NT_MODULE_DETACHED };
 

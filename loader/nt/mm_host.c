@@ -46,9 +46,11 @@ static uint64_t clock_read(struct host *host)
 
 /* ---- memory ---------------------------------------------------------------------------------------- */
 
-/* A section's rights as VirtualQuery shows them: what may be written is copied when it is. */
+/* A section's rights as VirtualQuery shows them: what may be written is copied when it is, unless it is shared. */
 static uint32_t image_state(int rights)
 {
+    if ((rights & HOST_SHARED) && (rights & HOST_WRITE))
+        return MM_COMMITTED | (rights & HOST_EXECUTE ? PAGE_EXECUTE_READWRITE : PAGE_READWRITE);
     static const uint32_t protect[8] = {
         [0] = PAGE_NOACCESS,
         [HOST_READ] = PAGE_READONLY,

@@ -58,6 +58,11 @@ ACCESS_MASK nt_access_map(enum nt_type type, ACCESS_MASK access)
         access |= generic->all;
     if (access & 0x02000000u) /* MAXIMUM_ALLOWED */
         access |= generic->all;
+    /* QUERY_INFORMATION brings QUERY_LIMITED_INFORMATION along, a thread's SET_INFORMATION likewise (documented). */
+    if (type == NT_PROCESS && access & 0x400)
+        access |= 0x1000;
+    if (type == NT_THREAD)
+        access |= (access & 0x40 ? 0x800 : 0) | (access & 0x20 ? 0x400 : 0);
     return access & 0x01FFFFFFu;
 }
 

@@ -63,7 +63,6 @@ static bool thread_unlink(struct nt_thread *thread)
         thread->prev->next = thread->next;
     else
         threads = thread->next;
-    process_threads(-1);
     return --thread_count == 0;
 }
 
@@ -227,6 +226,13 @@ static bool thread_start_take(struct nt_thread *thread, struct nt_context *first
     return runs;
 }
 
+/* Counted out before it is signalled: who waited for it and asks whether it is the last thread must be told so. */
+static void thread_ended(struct nt_thread *thread, NTSTATUS exit_status)
+{
+    process_threads(-1);
+    nt_ke_thread_ended(thread->object, exit_status);
+}
+
 /* The host thread's side of a guest thread, from its first instruction to the release of its memory. */
 static void thread_live(struct nt_thread *thread)
 {
@@ -249,7 +255,7 @@ static void thread_live(struct nt_thread *thread)
     nt_ps_unlock();
     NTSTATUS exit_status = thread->object->exit_status;
     if (!runs)
-        nt_ke_thread_ended(thread->object, exit_status);
+        thread_ended(thread, exit_status);
     nt_thread_self = NULL;
     thread_discard(thread);
     if (last)
@@ -278,7 +284,7 @@ void nt_ps_thread_exit(NTSTATUS status)
 {
     struct nt_thread *thread = nt_thread_self;
     thread->in_kernel = 1;
-    nt_ke_thread_ended(thread->object, status);
+    thread_ended(thread, status);
     nt_arch_leave(thread);
 }
 

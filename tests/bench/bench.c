@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { RUNS = 41, WARM_UPS = 3, SECONDS_PER_RUN = 60 };
+enum { RUNS = 41, OWN_RUNS = 11, WARM_UPS = 3, SECONDS_PER_RUN = 60 };
 
 /* One side of a comparison. */
 struct side {
@@ -134,8 +134,8 @@ static const char *find_wine(void)
     return NULL;
 }
 
-/* Rows that a guest measures by itself: build/samples/x64/bench_NAME.exe prints lines "key value", and each line of
- * `own_rows` says which key is meant, in which unit, and what is hoped for. */
+/* Rows that a guest measures by itself: samples/MACHINE/PROGRAM.exe prints lines "key value", and each line of `own_rows`
+ * says which key is meant, in which unit, and what is hoped for. Rows of one program stand together: it runs once for all. */
 struct own_row {
     const char *program, *key, *unit, *goal;
 };
@@ -144,68 +144,140 @@ static const struct own_row own_rows[] = {
     {"bench_relocations", "ratio", "times the floor", "200,000 relocations: goal 1.2"},
     {"bench_binding", "nanoseconds", "ns an import", "2,000 imports: goal under 100"},
     {"bench_event", "nanoseconds", "ns", "SetEvent + WaitForSingleObject: goal under 1000"},
+    {"bench_event", "ping_pong", "ns", "two threads, one event each way"},
+    {"bench_calls", "handle", "ns", "event made and closed"},
+    {"bench_calls", "heap", "ns", "HeapAlloc + HeapFree"},
+    {"bench_calls", "memory", "ns", "VirtualAlloc + VirtualFree of 64 KiB"},
+    {"bench_calls", "file", "ns", "file opened and closed"},
+    {"bench_calls", "thread", "ns", "thread made and ended"},
+    {"bench_calls", "library", "ns", "LoadLibrary + FreeLibrary of a small DLL"},
 };
+enum { OWN_ROWS = sizeof own_rows / sizeof own_rows[0] };
 
-static void print_own_row(const char *peload, const char *build, const struct own_row *row)
+/* The number behind the key at the beginning of a line. */
+static bool value_find(const char *text, const char *key, double *value)
 {
+    size_t length = strlen(key);
+    for (const char *line = text; line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (!strncmp(line, key, length) && line[length] == ' ') {
+            *value = strtod(line + length, NULL);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* All rows of the program that row `first` names; returns the row behind them. */
+static size_t print_own_rows(const char *peload, const char *build, const char *machine, size_t first)
+{
+    static double values[OWN_ROWS][RUNS];
     char path[4096], text[4096];
-    snprintf(path, sizeof path, "%s/samples/x64/%s.exe", build, row->program);
+    const char *program = own_rows[first].program;
+    size_t end = first;
+    while (end < OWN_ROWS && !strcmp(own_rows[end].program, program))
+        end++;
+    snprintf(path, sizeof path, "%s/samples/%s/%s.exe", build, machine, program);
     if (access(path, R_OK) != 0) {
-        printf("  %-24s skipped: not built   (%s)\n", row->program, row->goal);
+        printf("  %-18s skipped: not built\n", program);
+        return end;
+    }
+    struct side side = {.name = program, .argv = {peload, "run", path}};
+    for (int run = 0; run < OWN_RUNS; run++) {
+        double wall, cpu;
+        if (!run_once(&side, &wall, &cpu, text, sizeof text)) {
+            printf("  %-18s does not run\n", program);
+            return end;
+        }
+        for (size_t row = first; row < end; row++)
+            if (!value_find(text, own_rows[row].key, &values[row][run])) {
+                printf("  %-18s prints no \"%s\"\n", program, own_rows[row].key);
+                return end;
+            }
+    }
+    for (size_t row = first; row < end; row++) {
+        double *measured = values[row];
+        qsort(measured, OWN_RUNS, sizeof *measured, compare_doubles);
+        printf("  %-18s %9.2f %-16s (%s)\n", program, measured[OWN_RUNS / 2], own_rows[row].unit, own_rows[row].goal);
+    }
+    return end;
+}
+
+/* The stress samples, once each: how long what they do takes. */
+static void print_stress(const char *peload, const char *build, const char *machine)
+{
+    static const struct { const char *program, *count, *what; } rows[] = {
+        {"stress_threads", "10000", "10,000 threads one after another, 200 at once"},
+        {"stress_events", "100000", "100,000 events, twice"},
+        {"stress_library", "100000", "LoadLibrary + FreeLibrary 100,000 times"},
+        {"stress_data", "", "100 MB of data, two pages touched"},
+        {"stress_files", "20000", "20,000 files in a folder"},
+        {"stress_mixed", "150", "6 threads x 150 x (load, thread, throw, free)"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char path[4096];
+        double wall, cpu;
+        snprintf(path, sizeof path, "%s/samples/%s/%s.exe", build, machine, rows[i].program);
+        struct side side = {.name = rows[i].program, .argv = {peload, "run", path, rows[i].count}};
+        if (access(path, R_OK) != 0 || !run_once(&side, &wall, &cpu, NULL, 0))
+            printf("  %-18s does not run\n", rows[i].program);
+        else
+            printf("  %-18s %7.2f s   resident %6.2f MiB   (%s)\n", rows[i].program, wall / 1000,
+                   (double)side.resident / 1024, rows[i].what);
+    }
+}
+
+static void print_wine(const char *peload, const char *build, const char *hello)
+{
+    const char *wine = find_wine();
+    printf("the same EXE under Wine, its server warm\n");
+    if (wine == NULL) {
+        printf("  skipped: Wine is not installed\n");
         return;
     }
-    struct side side = {.name = row->program, .argv = {peload, "run", path}};
-    double values[RUNS], wall, cpu;
-    size_t key_length = strlen(row->key);
-    for (int run = 0; run < RUNS; run++) {
-        if (!run_once(&side, &wall, &cpu, text, sizeof text)) {
-            printf("  %-24s does not run\n", row->program);
-            return;
-        }
-        const char *line = strstr(text, row->key);
-        if (line == NULL) {
-            printf("  %-24s prints no \"%s\"\n", row->program, row->key);
-            return;
-        }
-        values[run] = strtod(line + key_length, NULL);
-    }
-    printf("  %-24s %8.2f %s   (%s)\n", row->program, median(values), row->unit, row->goal);
+    char prefix[4096 + 16];
+    char *folder = realpath(build, NULL);
+    snprintf(prefix, sizeof prefix, "%s/bench/wine-prefix", folder != NULL ? folder : "/tmp");
+    free(folder);
+    setenv("WINEPREFIX", prefix, 1); /* not the user's own */
+    setenv("WINEDEBUG", "-all", 0);
+    setenv("WINEDLLOVERRIDES", "mscoree,mshtml,winemenubuilder.exe,winedbg.exe=", 0);
+    unsetenv("DISPLAY");
+    struct side ours = {.name = "peload run hello.exe", .argv = {peload, "run", hello}};
+    struct side other = {.name = "wine hello.exe", .argv = {wine, hello}};
+    print_comparison(&ours, &other, "smaller is better");
 }
 
 int main(int argc, char **argv)
 {
+    static const struct { const char *machine, *elf; } machines[] = {{"x64", "elf_hello"}, {"x86", "elf_hello32"}};
     const char *build = argc > 1 ? argv[1] : "build";
-    char peload[4096], hello[4096], elf[4096];
+    char peload[4096], drive[4096];
     snprintf(peload, sizeof peload, "%s/peload", build);
-    snprintf(hello, sizeof hello, "%s/samples/x64/hello.exe", build);
-    snprintf(elf, sizeof elf, "%s/bench/elf_hello", build);
+    snprintf(drive, sizeof drive, "%s/bench/drive_c", build);
+    setenv("PELOAD_DRIVE_C", drive, 0);
     printf("medians of %d runs, each side in turn\n", RUNS);
-
-    printf("one EXE against one ELF program, from nothing to its end\n");
-    struct side ours = {.name = "peload run hello.exe", .argv = {peload, "run", hello}};
-    struct side native = {.name = "elf_hello (dynamic)", .argv = {elf}};
-    print_comparison(&ours, &native, "goal: under 2.5, and under 6 MiB resident");
-
-    printf("the same EXE under Wine, its server warm\n");
-    const char *wine = find_wine();
-    if (wine == NULL) {
-        printf("  skipped: Wine is not installed\n");
-    } else {
-        char prefix[4096 + 16];
-        char *folder = realpath(build, NULL);
-        snprintf(prefix, sizeof prefix, "%s/bench/wine-prefix", folder != NULL ? folder : "/tmp");
-        free(folder);
-        setenv("WINEPREFIX", prefix, 1); /* not the user's own */
-        setenv("WINEDEBUG", "-all", 0);
-        setenv("WINEDLLOVERRIDES", "mscoree,mshtml,winemenubuilder.exe,winedbg.exe=", 0);
-        unsetenv("DISPLAY");
-        struct side again = {.name = "peload run hello.exe", .argv = {peload, "run", hello}};
-        struct side other = {.name = "wine hello.exe", .argv = {wine, hello}};
-        print_comparison(&again, &other, "smaller is better");
+    for (size_t i = 0; i < sizeof machines / sizeof machines[0]; i++) {
+        const char *machine = machines[i].machine;
+        char hello[4096], elf[4096], name[64];
+        snprintf(hello, sizeof hello, "%s/samples/%s/hello.exe", build, machine);
+        snprintf(elf, sizeof elf, "%s/bench/%s", build, machines[i].elf);
+        snprintf(name, sizeof name, "%s (dynamic)", machines[i].elf);
+        printf("%s: one EXE against one ELF program of the same bitness, from nothing to its end\n", machine);
+        if (access(elf, X_OK) != 0) {
+            printf("  skipped: the 32-bit host is not built\n");
+            continue;
+        }
+        struct side ours = {.name = "peload run hello.exe", .argv = {peload, "run", hello}};
+        struct side native = {.name = name, .argv = {elf}};
+        print_comparison(&ours, &native, "goal: under 2.5, and under 6 MiB resident");
+        if (i == 0)
+            print_wine(peload, build, hello);
+        printf("%s: what a guest measures by itself, medians of %d runs\n", machine, OWN_RUNS);
+        for (size_t row = 0; row < OWN_ROWS;)
+            row = print_own_rows(peload, build, machine, row);
+        printf("%s: much of one thing, once\n", machine);
+        print_stress(peload, build, machine);
     }
-
-    printf("what a guest measures by itself\n");
-    for (size_t i = 0; i < sizeof own_rows / sizeof own_rows[0]; i++)
-        print_own_row(peload, build, &own_rows[i]);
     return 0;
 }

@@ -294,6 +294,17 @@ static void tiny(struct edge *e)
     code_answer(e, 42);
 }
 
+/* The file ends behind the first byte of Subsystem; the code lies where the time stamp would be. */
+static void tiniest(struct edge *e)
+{
+    tiny(e);
+    e->b.size = 97;
+    put32(&e->b, opt(&e->b, OPT_SIZE_OF_IMAGE), 97);
+    put32(&e->b, opt(&e->b, OPT_SIZE_OF_HEADERS), 96);
+    put32(&e->b, opt(&e->b, OPT_ENTRY), (uint32_t)nt(&e->b, NT_TIMESTAMP));
+    memcpy(e->b.bytes + nt(&e->b, NT_TIMESTAMP), "\x6a\x2a\x58\xc3", 4); /* push 42; pop eax; ret */
+}
+
 /* ---- the entry point ------------------------------------------------------------------------------------------- */
 
 static void entry_at(struct edge *e, uint32_t rva) { put32(&e->b, opt(&e->b, OPT_ENTRY), rva); }
@@ -413,6 +424,7 @@ static const struct edge_row rows[] = {
     {"flat: a section lies elsewhere in the file", flat_elsewhere, REFUSED, FORMAT, "rule 27", MS ": raw data location must match", 0},
     {"flat, FileAlignment below SectionAlignment", flat_alignments_differ, EXITS, 42, NULL, CORKAMI "lowaldiff", 0},
     {"e_lfanew 4, no section, 268 bytes", tiny, EXITS, 42, NULL, CORKAMI "tiny, tinyW7_3264, tinyW7x64", 0},
+    {"e_lfanew 4, no section, 97 bytes", tiniest, EXITS, 42, NULL, CORKAMI "tinyXP (XP; 7 wants 252 bytes); " WINE, 0},
 
     {"entry 0", entry_null, EXITS, 42, NULL, CORKAMI "nullEP: execution starts at ImageBase", X86},
     {"entry 0", entry_null, FAULTS, ACCESS, "executing", DEP, X64},

@@ -92,14 +92,17 @@ static bool row_take(char *line, const struct machine *machine, struct row *row)
     return true;
 }
 
-static bool has(const struct row *row, const char *condition)
+/* Where the condition stands in the row, NULL: nowhere. */
+static const char *condition_at(const struct row *row, const char *condition)
 {
     size_t length = strlen(condition);
     for (const char *at = row->conditions; (at = strstr(at, condition)); at += length)
         if ((at == row->conditions || at[-1] == ' ') && (!at[length] || at[length] == ' ' || at[length - 1] == '='))
-            return true;
-    return false;
+            return at;
+    return NULL;
 }
+
+static bool has(const struct row *row, const char *condition) { return condition_at(row, condition) != NULL; }
 
 /* ---- what objdump says ---------------------------------------------------------------------------- */
 
@@ -254,7 +257,7 @@ static void row_runs(void **state)
 {
     struct row *row = *state;
     struct run run;
-    char path[256], input[256], output[256];
+    char path[256], input[256], output[256], run_option[64];
     const char *more[8] = {"--trace=open,place,relocate,bind,tls,start,init"};
     bool unloadable = has(row, "unloadable");
     snprintf(path, sizeof path, "%s%s.exe", row->machine->folder, row->name);
@@ -264,6 +267,11 @@ static void row_runs(void **state)
     struct facts facts = facts_of(path);
     if (has(row, "occupy="))
         more[1] = "--occupy";
+    const char *option = condition_at(row, "run=");
+    if (option) {
+        snprintf(run_option, sizeof run_option, "%.*s", (int)strcspn(option + 4, " "), option + 4);
+        more[1] = run_option;
+    }
     row->environment[WORDS] = NULL;
     run_begin(&run);
     run_peload(&run, more, path, row->arguments, row->environment, row->input ? input : NULL);

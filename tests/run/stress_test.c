@@ -148,6 +148,7 @@ static void marks_answer(struct run *run)
     for (const char *at = run->text; (at = strstr(at, "mark")); at += 4)
         marks += (at == run->text || at[-1] == '\n') && (at[4] == '\r' || at[4] == '\n');
     for (; run->marks < marks; run->marks++) {
+        nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL); /* threads that have ended leave a moment later */
         run->last = holding_of(run->id);
         if (!run->marks)
             run->first = run->last;

@@ -357,7 +357,7 @@ static void real_slots_are_proved_backwards(void **state)
             assert_non_null(target);
             bool exported = false, same_name = false;
             for (unsigned i = 0; i < export_count; i++)
-                if (strcmp(exports[i].module, target->name) == 0 && exports[i].rva == address - target->base) {
+                if (ld_name_equal(exports[i].module, target->name) && exports[i].rva == address - target->base) {
                     exported = true;
                     same_name |= strcmp(exports[i].name, name) == 0;
                 }

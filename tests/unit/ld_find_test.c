@@ -24,7 +24,7 @@ static void names_are_spelled_as_windows_does(void **state)
 
     struct ld_module *some = load(&process, "some");
     assert_non_null(some);
-    assert_string_equal(some->name, "Some.dll"); /* as the file spells it */
+    assert_string_equal(some->name, "some.dll"); /* as the first request spells it; the path as the file does */
     assert_string_equal(some->path, "/app/Some.dll");
     assert_ptr_equal(load(&process, "SOME.dll"), some);
     assert_ptr_equal(load(&process, "SOME   "), some);

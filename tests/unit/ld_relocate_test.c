@@ -329,10 +329,10 @@ static void images_that_cannot_move(void **state)
         uint32_t ntstatus; /* 0: loads */
     } rows[] = {
         {{.is_exe = true, .pointers = 1}, 0},
-        {{.is_exe = true, .pointers = 1, .without_relocations = true}, 0xc0000018},
+        {{.is_exe = true, .pointers = 1, .without_relocations = true}, 0}, /* loads, its addresses as they are */
         {{.is_exe = true, .pointers = 1, .characteristics = PE_FILE_RELOCS_STRIPPED}, 0xc0000018},
         {{.pointers = 1, .characteristics = PE_FILE_RELOCS_STRIPPED}, 0xc0000018},
-        {{.pointers = 1, .without_relocations = true}, 0}, /* loads, its addresses as they are */
+        {{.pointers = 1, .without_relocations = true}, 0},
     };
     (void)state;
     for (unsigned i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
@@ -376,6 +376,12 @@ static void impossible_bases(void **state)
     }
     struct process process;
     process_open(&process);
+    process_add(&process, "/app/t.exe", &(struct ld_make){.is_exe = true, .pointers = 1});
+    memcpy(process.files[0].bytes + 0x80 + 24 + 24, &bases[3], 8);
+    assert_int_equal(ld_load_path(&process.loader, "/app/t.exe", &process.error)->base, 0x10000); /* the lowest there is */
+    process_close(&process);
+
+    process_open(&process);
     process.loader.user_limit = 0x7fff0000;
     process_add(&process, "/app/t.dll", &(struct ld_make){.base = 0x180000000, .pointers = 1});
     assert_int_equal(load(&process, "t")->base, NEW_BASE);
@@ -404,7 +410,7 @@ static void occupied_on_purpose(void **state)
 
     process_open(&process);
     process.loader.occupy = true;
-    process_add(&process, "/app/a.exe", &(struct ld_make){.is_exe = true, .base = 0x140000000});
+    process_add(&process, "/app/a.exe", &(struct ld_make){.is_exe = true, .base = 0x140000000, .characteristics = PE_FILE_RELOCS_STRIPPED});
     assert_null(ld_load_path(&process.loader, "/app/a.exe", &process.error));
     assert_int_equal(process.error.ntstatus, 0xc0000018u);
     process_is_empty(&process);

@@ -139,7 +139,8 @@ peload_entry_handler:
         ret
         .seh_endproc
 
-/* void peload_call_tls(callback rcx, base rdx, reason r8d, reserved r9): the same call, result and code dropped. */
+/* NTSTATUS peload_call_tls(callback rcx, base rdx, reason r8d, reserved r9): the same call; the result is dropped, what it
+ * raised is the answer. */
         .globl  peload_call_tls
         .p2align 4
         .seh_proc peload_call_tls
@@ -148,8 +149,10 @@ peload_call_tls:
         .seh_stackalloc 0x38
         .seh_endprologue
         leaq    0x30(%rsp), %rax
+        movl    $0, (%rax)
         movq    %rax, 0x20(%rsp)
         call    peload_call_entry
+        movl    0x30(%rsp), %eax
         addq    $0x38, %rsp
         ret
         .seh_endproc

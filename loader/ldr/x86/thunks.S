@@ -117,19 +117,20 @@ peload_entry_handler:
         movl    %esi, %eax
         jmp     peload_entry_landing
 
-/* void peload_call_tls(callback, base, reason, reserved), cdecl: result and code dropped. */
+/* NTSTATUS peload_call_tls(callback, base, reason, reserved), cdecl: the result is dropped, what it raised is the answer. */
         .globl  _peload_call_tls
         .p2align 4
 _peload_call_tls:
         pushl   %ebp
         movl    %esp, %ebp
-        pushl   %eax                            /* room for the code */
+        pushl   $0                              /* room for the code */
         pushl   %esp
         pushl   20(%ebp)
         pushl   16(%ebp)
         pushl   12(%ebp)
         pushl   8(%ebp)
         call    _peload_call_entry
+        movl    -4(%ebp), %eax
         movl    %ebp, %esp
         popl    %ebp
         ret

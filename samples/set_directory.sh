@@ -1,8 +1,8 @@
 #!/bin/sh
-# Enters a delay-load table into data directory 13 of an image, which GNU ld leaves empty.
-# set_delay_directory.sh TOOL_PREFIX IMAGE SYMBOL SIZE
+# Enters a table into a data directory of an image that GNU ld leaves empty (10 load configuration, 13 delay imports).
+# set_directory.sh TOOL_PREFIX IMAGE INDEX SYMBOL SIZE
 set -e
-tools=$1 image=$2 symbol=$3 size=$4
+tools=$1 image=$2 index=$3 symbol=$4 size=$5
 
 number() { # offset: the 32-bit number there
     od -A n -t u4 -j "$1" -N 4 "$image" | tr -d ' '
@@ -20,4 +20,4 @@ else
 fi
 address=$("${tools}nm" "$image" | sed -n "s/ [A-Za-z] _\{0,1\}$symbol\$//p")
 printf "$(bytes $((0x$address - base)))$(bytes "$size")" |
-    dd of="$image" bs=1 seek=$((optional + directories + 13 * 8)) conv=notrunc 2>/dev/null
+    dd of="$image" bs=1 seek=$((optional + directories + index * 8)) conv=notrunc 2>/dev/null

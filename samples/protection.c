@@ -1,0 +1,52 @@
+/* What VirtualQuery says of an image's memory, section by section, and what VirtualAlloc and VirtualFree may not do there. */
+#include "sample.h"
+#include <windows.h>
+
+static HMODULE module;
+
+static void query(const char *what, const void *address)
+{
+    MEMORY_BASIC_INFORMATION memory;
+
+    if (!VirtualQuery(address, &memory, sizeof memory)) {
+        check(what, 0);
+        return;
+    }
+    printf("%s: protect %02lx, allocated with %02lx, state %lx, type %lx%s\n", what, memory.Protect, memory.AllocationProtect,
+           memory.State, memory.Type, memory.AllocationBase == (void *)module ? "" : ", NOT of this image");
+}
+
+static unsigned char *at(const char *name)
+{
+    return (unsigned char *)(ULONG_PTR)GetProcAddress(module, name);
+}
+
+int main(void)
+{
+    unsigned char *data;
+    DWORD old = 0;
+
+    module = LoadLibraryA("protection_dll.dll");
+    check("loaded", module != NULL);
+    if (!module)
+        return 1;
+    query("headers", module);
+    query("code", at("protection_code"));
+    query("constants", at("protection_constant"));
+    query("data", at("protection_data") + 0x2000);
+    query("zeroes", at("protection_zero") + 0x2000);
+    query("code that may be written", at("protection_wide") + 0x2000);
+    data = at("protection_constant") + 0x1000;
+    check("constants made writable", VirtualProtect(data, 0x1000, PAGE_READWRITE, &old));
+    printf("they had been %02lx\n", old);
+    *data = 5;
+    check("and written", *data == 5);
+    check("and put back", VirtualProtect(data, 0x1000, PAGE_READONLY, &old));
+    query("their neighbours", data + 0x1000);
+    check("code made writable", VirtualProtect(at("protection_code"), 1, PAGE_EXECUTE_READWRITE, &old) && old == PAGE_EXECUTE_READ);
+    check("nothing can be allocated inside", !VirtualAlloc((char *)module + 0x1000, 0x1000, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE));
+    show("error", GetLastError());
+    check("nothing can be freed", !VirtualFree(module, 0, MEM_RELEASE));
+    show("error", GetLastError());
+    return sample_wrong_facts;
+}
