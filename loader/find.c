@@ -58,6 +58,31 @@ static bool search(struct loader *loader, const char *name, size_t *folder, char
     return false;
 }
 
+/* Windows takes these from its system folder whatever lies in the application's: the list of HKLM\SYSTEM\...\Session
+ * Manager\KnownDLLs (Windows 10), with what those import. It also spares a look into every other folder. */
+static bool is_known(const char *full)
+{
+    static const char *const names[] = {
+        "advapi32", "bcrypt",  "cfgmgr32", "clbcatq",     "combase",  "comdlg32", "coml2",   "difxapi", "gdi32",    "gdi32full",
+        "gdiplus",  "imagehlp", "imm32",   "kernel32",    "kernelbase", "msctf",  "msvcp_win", "msvcrt", "normaliz", "nsi",
+        "ntdll",    "ole32",   "oleaut32", "psapi",       "rpcrt4",   "sechost",  "setupapi", "shcore", "shell32",  "shlwapi",
+        "ucrtbase", "user32",  "win32u",   "wldap32",     "ws2_32",
+    };
+    size_t length = strlen(full);
+    if (length < 4 || !ld_text_equal(full + length - 4, ".dll", 4))
+        return false;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strlen(names[i]) == length - 4 && ld_text_equal(names[i], full, length - 4))
+            return true;
+    return false;
+}
+
+static bool find_known(struct loader *loader, const char *full, char *path, size_t room)
+{
+    struct host *host = loader->host;
+    return loader->known_folder && is_known(full) && host->file_find(host, loader->known_folder, full, path, room) == HOST_OK;
+}
+
 /* The API set comes before everything else, even before a file of that name in the application's folder: that is
  * how Windows 10 keeps programs that bring their own copies on the system's DLLs. A contract that the schema does not
  * know goes the ordinary way. */
@@ -113,7 +138,7 @@ bool ld_find(struct loader *loader, const char *name, const struct ld_module *im
 
     size_t folder = 0;
     enum host_result result;
-    if (!search(loader, full, &folder, path, room, &result)) {
+    if (!find_known(loader, full, path, room) && !search(loader, full, &folder, path, room, &result)) {
         if (result == HOST_OK)
             return not_found(error, full, importer, "no folder of the search path has this file");
         ld_fail_host(error, LD_FIND, NULL, result, "a folder of the search path cannot be searched");

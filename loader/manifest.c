@@ -20,7 +20,7 @@ struct reading {
     struct ld_module *module; /* whose manifest leads here */
     const char *folder;       /* where the assemblies of this module are looked for */
     unsigned depth;
-    bool failed;              /* no memory */
+    enum host_result failure; /* the world's fault; that something is not there, or not readable, is none */
 };
 
 static void read_manifest(struct reading *reading, const char *text, size_t length, const char *folder);
@@ -114,16 +114,24 @@ static bool attribute(const struct tag *tag, const char *wanted, char *value, si
 
 /* ---- Assemblies ---- */
 
+/* Notes what is the world's fault. */
+static bool is_good(struct reading *reading, enum host_result result)
+{
+    if (result == HOST_NO_MEMORY || result == HOST_FAILED)
+        reading->failure = result;
+    return result == HOST_OK;
+}
+
 static void redirect_add(struct reading *reading, const char *folder, const char *name)
 {
     char path[LD_PATH_ROOM];
     struct host *host = reading->loader->host;
-    if (host->file_find(host, folder, name, path, sizeof(path)) != HOST_OK)
+    if (!is_good(reading, host->file_find(host, folder, name, path, sizeof(path))))
         return;
     size_t length = strlen(path) + 1;
     struct ld_redirect *redirect = malloc(sizeof(*redirect) + length + strlen(name) + 1);
     if (!redirect) {
-        reading->failed = true;
+        reading->failure = HOST_NO_MEMORY;
         return;
     }
     memcpy(redirect->path, path, length);
@@ -140,7 +148,8 @@ static bool read_file(struct reading *reading, const char *folder, const char *f
     char path[LD_PATH_ROOM];
     struct host *host = reading->loader->host;
     struct host_file open;
-    if (host->file_find(host, folder, file, path, sizeof(path)) != HOST_OK || host->file_open(host, path, &open) != HOST_OK)
+    if (!is_good(reading, host->file_find(host, folder, file, path, sizeof(path))) ||
+        !is_good(reading, host->file_open(host, path, &open)))
         return false;
     struct pe_span text = {open.bytes, open.size};
     struct pe_error ignored = {0};
@@ -161,7 +170,7 @@ static bool read_below(struct reading *reading, const char *folder, const char *
 {
     char below[LD_PATH_ROOM];
     struct host *host = reading->loader->host;
-    if (host->file_find(host, folder, name, below, sizeof(below)) != HOST_OK)
+    if (!is_good(reading, host->file_find(host, folder, name, below, sizeof(below))))
         return false;
     return read_file(reading, below, dll, true) || read_file(reading, below, manifest, false);
 }
@@ -174,7 +183,8 @@ static void assembly_read(struct reading *reading, const char *name)
     snprintf(dll, sizeof(dll), "%s.dll", name);
     snprintf(manifest, sizeof(manifest), "%s.manifest", name);
     reading->depth++;
-    if (!read_file(reading, reading->folder, dll, true) && !read_file(reading, reading->folder, manifest, false))
+    if (!read_file(reading, reading->folder, dll, true) && !read_file(reading, reading->folder, manifest, false) &&
+        !reading->failure)
         read_below(reading, reading->folder, name, dll, manifest);
     reading->depth--;
 }
@@ -185,7 +195,7 @@ static void read_tags(struct reading *reading, const char *text, size_t length, 
     const char *end = text + length;
     char name[NAME_ROOM];
     bool depends = false;
-    for (struct tag tag; !reading->failed && next_tag(&text, end, &tag);) {
+    for (struct tag tag; !reading->failure && next_tag(&text, end, &tag);) {
         if (is_tag(&tag, "dependentAssembly"))
             depends = !tag.ends && !tag.empty;
         else if (tag.ends)
@@ -208,7 +218,7 @@ static void read_manifest(struct reading *reading, const char *text, size_t leng
     }
     char *narrow = malloc(length / 2);
     if (!narrow) {
-        reading->failed = true;
+        reading->failure = HOST_NO_MEMORY;
         return;
     }
     size_t count = length / 2 - 1;
@@ -220,24 +230,35 @@ static void read_manifest(struct reading *reading, const char *text, size_t leng
 
 /* ---- The phase ---- */
 
-bool ld_manifest(struct loader *loader, struct ld_module *module, struct ld_error *error)
+static bool own_manifest(struct ld_module *module, struct pe_span *text)
 {
+    const uint16_t number = module->is_main ? 1 : 2;
     struct pe_resource resource;
     struct pe_error ignored = {0};
+    return module->image.directory[PE_DIRECTORY_RESOURCE].rva.value &&
+           pe_resource_find(&module->image, PE_RESOURCE_NUMBER(MANIFEST_TYPE), PE_RESOURCE_NUMBER(number), 0, &resource,
+                            &ignored) &&
+           pe_resource_bytes(&module->image, &resource, text);
+}
+
+bool ld_manifest(struct loader *loader, struct ld_module *module, struct ld_error *error)
+{
     struct pe_span text;
-    char folder[LD_PATH_ROOM];
-    const uint16_t number = module->is_main ? 1 : 2;
-    if (module->no_resolve || !module->image.directory[PE_DIRECTORY_RESOURCE].rva.value ||
-        !pe_resource_find(&module->image, PE_RESOURCE_NUMBER(MANIFEST_TYPE), PE_RESOURCE_NUMBER(number), 0, &resource,
-                          &ignored) ||
-        !pe_resource_bytes(&module->image, &resource, &text))
+    char folder[LD_PATH_ROOM], beside[NAME_ROOM + 16];
+    if (module->no_resolve)
         return true;
-    module->has_manifest = true;
     const char *slash = strrchr(module->path, '/');
     snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - module->path) : 1, slash ? module->path : ".");
     struct reading reading = {.loader = loader, .module = module, .folder = folder[0] ? folder : "/"};
-    read_manifest(&reading, (const char *)text.data, (size_t)text.size, reading.folder);
-    return !reading.failed || ld_fail_host(error, LD_FIND, module, HOST_NO_MEMORY, "no memory for the manifest's assemblies");
+    if (own_manifest(module, &text)) {
+        module->has_manifest = true;
+        read_manifest(&reading, (const char *)text.data, (size_t)text.size, reading.folder);
+    } else if (module->is_main) { /* PROGRAM.exe.manifest counts where the program brings none */
+        snprintf(beside, sizeof(beside), "%.*s.manifest", NAME_ROOM, module->name);
+        module->has_manifest = read_file(&reading, reading.folder, beside, false);
+    }
+    return !reading.failure ||
+           ld_fail_host(error, LD_FIND, module, reading.failure, "the manifest's assemblies cannot be looked for");
 }
 
 static const char *path_in(const struct ld_module *module, const char *name)

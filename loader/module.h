@@ -92,6 +92,7 @@ struct loader {
 
     /* find: where DLLs are looked for, in this order; host paths. */
     const char *const *search;      /* NULL-terminated; application folder first, system folder ... */
+    const char *known_folder;       /* where known DLLs are looked for before everything else; NULL: there are none */
     const struct pe_image *apisets; /* apisetschema.dll's image, NULL: none */
 
     uint16_t machine;               /* PE_MACHINE_* of every module; 0: the first module's decides */

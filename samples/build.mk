@@ -116,7 +116,7 @@ $(foreach dll,same1 same2,$(eval $(call sample_same,$(dll))))
 # The loader, point by point ------------------------------------------------------------------------------------
 
 SAMPLE_PROGRAMS += search same_module datafile references thread_calls dllmain_errors shutdown reentry exe_library no_relocs \
-  protection locale_names tls_slots modules cookie bound manifest
+  protection locale_names tls_slots modules cookie bound manifest manifest_beside
 SAMPLE_DLLS += search_dll search_pair teller_a teller_b teller_c teller_d shutdown_dll reentry_dll reentry_back reentry_root \
   protection_dll cookie_dll cookie_own manifest_first manifest_second manifest_library \
   peload.samples.first/manifest_first peload.samples.second/manifest_second
@@ -147,6 +147,8 @@ $(call sample_nocrt_dll,manifest_first manifest_second manifest_library peload.s
   peload.samples.second/manifest_second)
 sample_sources_manifest := manifest/program.c manifest/program.rc
 sample_imports_manifest := manifest/first
+sample_sources_manifest_beside := manifest/program.c
+sample_imports_manifest_beside := manifest/first
 sample_sources_manifest_library := manifest/library.c manifest/library.rc
 sample_imports_manifest_library := manifest/second
 sample_def_manifest_library := manifest/library.def
@@ -241,6 +243,8 @@ $(call sample_folder,$(1))/object/%.manifest: $(SAMPLES_SOURCE)/manifest/%.manif
 	$$(Q)mkdir -p $$(@D) && sed 's/MACHINE/$(2)/' $$< > $$@
 $(call sample_folder,$(1))/object/manifest/manifest/program.rc.o: $(call sample_folder,$(1))/object/program.manifest
 $(call sample_folder,$(1))/object/manifest_library/manifest/library.rc.o: $(call sample_folder,$(1))/object/library.manifest
+$(call sample_folder,$(1))/manifest_beside.exe.manifest: $(call sample_folder,$(1))/object/program.manifest
+	$$(Q)cp $$< $$@
 $(foreach name,first second,$(call sample_folder,$(1))/peload.samples.$(name)/peload.samples.$(name).manifest: \
   $(call sample_folder,$(1))/object/$(name).manifest
 	$$(Q)mkdir -p $$(@D) && cp $$< $$@
@@ -249,8 +253,10 @@ $(foreach name,first second,$(call sample_folder,$(1))/peload.samples.$(name)/pe
 endef
 $(eval $(call sample_manifests,x64,amd64))
 $(eval $(call sample_manifests,x86,x86))
-SAMPLES_X64 += $(foreach n,first second,$(call sample_folder,x64)/peload.samples.$(n)/peload.samples.$(n).manifest)
-SAMPLES_X86 += $(foreach n,first second,$(call sample_folder,x86)/peload.samples.$(n)/peload.samples.$(n).manifest)
+sample_manifest_files = $(call sample_folder,$(1))/manifest_beside.exe.manifest \
+  $(foreach name,first second,$(call sample_folder,$(1))/peload.samples.$(name)/peload.samples.$(name).manifest)
+SAMPLES_X64 += $(call sample_manifest_files,x64)
+SAMPLES_X86 += $(call sample_manifest_files,x86)
 
 # search_foreign.dll is the other machine's search_dll.dll.
 SAMPLES_X64 += $(call sample_folder,x64)/search_foreign.dll

@@ -10,10 +10,9 @@ static ULONG read32(const UCHAR *at) { return *(const ULONG *)at; }
  * at the Size, and packers write 0. So no resource directory is smaller than its own first bytes. */
 EXPORT void *NTAPI RtlImageDirectoryEntryToData(void *base, BOOLEAN mapped, USHORT directory, ULONG *size)
 {
-    if ((uintptr_t)base & 1) { /* a handle of LOAD_LIBRARY_AS_DATAFILE: the file as it is */
-        base = (void *)((uintptr_t)base & ~(uintptr_t)1);
+    if ((uintptr_t)base & 1) /* a handle of LOAD_LIBRARY_AS_DATAFILE: the file as it is */
         mapped = 0;
-    }
+    base = (void *)((uintptr_t)base & ~(uintptr_t)3); /* bit 1: LOAD_LIBRARY_AS_IMAGE_RESOURCE */
     const UCHAR *headers = RtlImageNtHeader(base);
     if (!headers)
         return NULL;

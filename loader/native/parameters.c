@@ -1,5 +1,6 @@
 /* What a process is told at birth: command line, environment, directory, standard handles; and the PEB around them. */
 #include "loader/native/native.h"
+#include "loader/nt/ex.h"
 #include "loader/nt/io.h"
 #include "loader/nt/mm.h"
 
@@ -157,7 +158,7 @@ static void environment_build(struct text *text, char *const *unix_environment)
     snprintf(wine_name, sizeof wine_name, "WINE%s", name);
     all[count++] = name;
     all[count++] = wine_name;
-    snprintf(processors, sizeof processors, "NUMBER_OF_PROCESSORS=%ld", sysconf(_SC_NPROCESSORS_ONLN));
+    snprintf(processors, sizeof processors, "NUMBER_OF_PROCESSORS=%u", ex_processor_count());
     all[count++] = processors;
     qsort(all, count, sizeof *all, by_name);
     static const WCHAR end = 0;
@@ -201,10 +202,10 @@ static WCHAR *place(UNICODE_STRING *string, WCHAR *at, const struct text *text, 
 static void peb_fill(struct nt_peb *peb, struct nt_parameters *parameters)
 {
     const struct pe_image *image = &native.main->image;
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    unsigned processors = ex_processor_count();
     peb->image_base = (void *)(uintptr_t)native.main->base;
     peb->parameters = parameters;
-    peb->processors = (ULONG)processors;
+    peb->processors = processors;
     peb->critical_section_timeout.value = -25920000000000; /* 30 days, as Windows sets it */
     peb->heap_segment_reserve = 0x100000;
     peb->heap_segment_commit = NT_WIDTH(0x1000, 0x2000);
@@ -217,13 +218,14 @@ static void peb_fill(struct nt_peb *peb, struct nt_parameters *parameters)
     peb->subsystem_major = image->major_subsystem;
     peb->subsystem_minor = image->minor_subsystem;
     peb->session = 1;
-    peb->affinity = processors >= (long)(8 * sizeof(void *)) ? ~(ULONG_PTR)0 : ((ULONG_PTR)1 << processors) - 1;
+    peb->affinity = processors >= 8 * sizeof(void *) ? ~(ULONG_PTR)0 : ((ULONG_PTR)1 << processors) - 1;
 }
 
 NTSTATUS native_parameters_fill(void)
 {
     struct text command = {0}, image = {0}, directory = {0}, environment = {0}, desktop = {0};
-    char cwd[4096], *full = realpath(native.options.program, NULL);
+    /* A whole path is taken as it is, as for any module: to follow its links takes a call for each part. */
+    char cwd[4096], *full = native.options.program[0] == '/' ? NULL : realpath(native.options.program, NULL);
     dos_path_add(&image, full ? full : native.options.program);
     free(full);
     argument_add(&command, native.options.program);

@@ -72,6 +72,7 @@ static bool kernel_open(struct ld_error *error)
     native.loader.missing = options->missing;
     if (options->stub_missing)
         native.loader.substitute = native_stub;
+    native.loader.known_folder = native.system_folder;
     native.loader.lane = &native;
     if (getrandom(&native.loader.random, sizeof native.loader.random, 0) < 0)
         native.loader.random = nt_time_now(); /* an early kernel without entropy: better than the file's cookies */

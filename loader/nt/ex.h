@@ -13,6 +13,9 @@ bool nt_ex_user_shared_data_open(void);
 /* What NtQueryInformationProcess(ProcessImageInformation) tells; the lane fills it. */
 extern struct nt_image_facts nt_main_image;
 
+/* Processors that this process may use. */
+unsigned ex_processor_count(void);
+
 /* From now on what may be read may be executed, as Windows has it for 32-bit programs that do not say NX_COMPAT. Pages
  * that are there already stay as they are. */
 void nt_ex_data_executes(void);

@@ -53,9 +53,8 @@ static NTSTATUS file_map(const char *name, void **base, size_t *size)
 {
     char path[4200];
     snprintf(path, sizeof path, "%s/%s", nt_config.nls_folder, name);
-    if (access(path, F_OK))
-        return STATUS_OBJECT_NAME_NOT_FOUND;
-    return nt_mm_map_file(path, base, size);
+    NTSTATUS status = nt_mm_map_file(path, base, size);
+    return status && access(path, F_OK) ? STATUS_OBJECT_NAME_NOT_FOUND : status;
 }
 
 NTSTATUS NtGetNlsSectionPtr(ULONG type, ULONG id, void *context, void **guest_base, SIZE_T *guest_size)

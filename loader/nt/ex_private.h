@@ -42,7 +42,6 @@ void ex_shared_zone_set(LONG bias, ULONG id);
 
 /* ---- machine ---- */
 
-unsigned ex_processor_count(void);
 ULONG_PTR ex_affinity(void);
 struct ex_memory { uint64_t total, free, cached; }; /* bytes */
 void ex_memory_get(struct ex_memory *memory);

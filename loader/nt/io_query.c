@@ -213,6 +213,7 @@ static NTSTATUS query_run(struct query *query, ULONG information_class)
     case 16: word[0] = mode_of(query); return answer(query, word, 4);
     case 17: return answer(query, word, 4);
     case 18: return query_all(query);
+    case 20: wide[0] = facts->size; return answer(query, wide, 8); /* Windows has it for setting; ntdll reads manifests by it */
     case 21: return STATUS_OBJECT_NAME_NOT_FOUND; /* no short names on this volume */
     case 22: return query_streams(query);
     case 28: wide[0] = facts->size; return answer(query, wide, 16);
@@ -241,7 +242,7 @@ static NTSTATUS query_run(struct query *query, ULONG information_class)
 /* Shortest buffer; 0: no such class here. */
 static ULONG least_length(ULONG information_class)
 {
-    static const uint8_t least[] = {[4] = 40, [5] = 24, [6] = 8, [7] = 4, [8] = 4, [9] = 8, [14] = 8, [16] = 4, [17] = 4, [18] = 104,
+    static const uint8_t least[] = {[4] = 40, [5] = 24, [6] = 8, [7] = 4, [8] = 4, [9] = 8, [14] = 8, [16] = 4, [17] = 4, [18] = 104, [20] = 8,
         [21] = 8, [22] = 32, [23] = 8, [24] = 40, [28] = 16, [34] = 56, [35] = 8, [41] = 4, [43] = 4, [48] = 8, [51] = 1, [54] = 12,
         [55] = 116, [59] = 24, [68] = 72, [71] = 4};
     return information_class < sizeof least ? least[information_class] : 0;

@@ -77,8 +77,8 @@ static void times_fill(const struct nt_thread_object *thread, struct times *time
 
 static ULONG_PTR affinity_all(void)
 {
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    return processors >= (long)(8 * sizeof(ULONG_PTR)) ? ~(ULONG_PTR)0 : ((ULONG_PTR)1 << processors) - 1;
+    unsigned processors = ex_processor_count();
+    return processors >= 8 * sizeof(ULONG_PTR) ? ~(ULONG_PTR)0 : ((ULONG_PTR)1 << processors) - 1;
 }
 
 /* Copies an answer of exactly `size` bytes. */

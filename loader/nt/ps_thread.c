@@ -448,19 +448,23 @@ NTSTATUS nt_ps_terminate_thread(HANDLE handle, NTSTATUS exit_status)
     return thread ? STATUS_SUCCESS : STATUS_THREAD_IS_TERMINATING;
 }
 
-/* All but the caller. Those in the kernel never come back to guest code; those outside are gone when this returns. */
+enum { END_PATIENCE = 1000000 /* 100 ms */ };
+
+/* All but the caller. Those outside the kernel are gone when this returns. Those in the kernel never come back to guest
+ * code; they are given a moment to become signalled, which the guest's last code may look at. */
 static void end_others(NTSTATUS exit_status)
 {
-    for (;;) {
-        unsigned running = 0;
+    for (uint64_t until = nt_time_now() + END_PATIENCE;;) {
+        unsigned running = 0, leaving = 0;
         nt_ps_lock();
         for (struct nt_thread *thread = threads; thread; thread = thread->next)
             if (thread != nt_thread_self) {
                 thread_end(thread, exit_status);
                 running += !thread->in_kernel && !thread->start && !thread->stopped;
+                leaving += !__atomic_load_n(&thread->object->head.signal, __ATOMIC_ACQUIRE);
             }
         nt_ps_unlock();
-        if (!running)
+        if (!running && (!leaving || nt_time_now() >= until))
             return;
         sched_yield();
     }

@@ -316,7 +316,7 @@ static void forward_outside_directory(struct edge *e)
 #define NO_ENTRY 0xc0000139
 #define NO_ORDINAL 0xc0000138
 #define LOADER "Microsoft, NTSTATUS values: what the loader answers"
-#define SNAP "Windows: a fault in the import tables is the load's status (LoadLibrary: ERROR_NOACCESS)"
+#define SNAP "Windows: a fault in the import tables is the load's status (LoadLibrary: ERROR_NOACCESS); " WINE
 
 static const struct edge_row rows[] = {
     {"DLL without extension", without_extension, EXITS, 42, NULL, CORKAMI "imports_noext", 0},

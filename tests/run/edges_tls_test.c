@@ -200,8 +200,8 @@ static const struct edge_row rows[] = {
     {"TLS callback is an import", tls_calls_an_import, EXITS, 0x400000, NULL, CORKAMI "tls_import", X86},
     {"TLS callback is an import", tls_calls_an_import, EXITS, 0x40000000, NULL, CORKAMI "tls_import", X64},
     {"TLS callback loses all registers but ESI", tls_loses_registers, EXITS, 42, NULL, CORKAMI "fakeregs", X86},
-    {"TLS index outside the image", tls_index_outside, REFUSED, ACCESS, "rule 72", RULES "72: a fault", 0},
-    {"TLS directory outside the image", tls_directory_outside, REFUSED, ACCESS, "rule 70", RULES "70: a fault", 0},
+    {"TLS index outside the image", tls_index_outside, REFUSED, ACCESS, "rule 72", RULES "72: a fault; " WINE, 0},
+    {"TLS directory outside the image", tls_directory_outside, REFUSED, ACCESS, "rule 70", RULES "70: a fault; " WINE, 0},
 
     {"resource", resource_found, EXITS, 42, NULL, MS, 0},
     {"resource directory of Size 0", resource_size_null, EXITS, 42, NULL, RULES "100", 0},

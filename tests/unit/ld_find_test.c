@@ -64,6 +64,24 @@ static void folders_are_searched_in_order(void **state)
     process_close(&process);
 }
 
+/* Microsoft, "Dynamic-link library search order": a known DLL is the system's copy, whatever the application brings. */
+static void known_dlls_are_the_systems(void **state)
+{
+    struct process process;
+    (void)state;
+    process_open(&process);
+    process.loader.known_folder = "/sys";
+    process_add(&process, "/app/msvcrt.dll", &plain);
+    process_add(&process, "/sys/msvcrt.dll", &plain);
+    process_add(&process, "/app/msvcrt2.dll", &plain);
+    process_add(&process, "/sys/msvcrt2.dll", &plain);
+    process_add(&process, "/app/shell32.dll", &plain);
+    assert_string_equal(load(&process, "MSVCRT")->path, "/sys/msvcrt.dll");
+    assert_string_equal(load(&process, "msvcrt2")->path, "/app/msvcrt2.dll");
+    assert_string_equal(load(&process, "shell32.dll")->path, "/app/shell32.dll"); /* a set without it */
+    process_close(&process);
+}
+
 static void missing_dll_is_told(void **state)
 {
     struct process process;
@@ -353,6 +371,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_are_spelled_as_windows_does), cmocka_unit_test(folders_are_searched_in_order),
+        cmocka_unit_test(known_dlls_are_the_systems),
         cmocka_unit_test(missing_dll_is_told),               cmocka_unit_test(empty_descriptor_loads_nothing),
         cmocka_unit_test(other_machines_are_skipped),        cmocka_unit_test(broken_files_end_the_search),
         cmocka_unit_test(apisets_come_first),                cmocka_unit_test(broken_schemas_are_survived),

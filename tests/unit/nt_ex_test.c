@@ -30,6 +30,8 @@ static char mapped[4096]; /* the last file that was mapped */
 
 NTSTATUS nt_mm_map_file(const char *path, void **base, size_t *size)
 {
+    if (access(path, R_OK))
+        return STATUS_NO_MEMORY; /* whatever keeps the file from being mapped */
     snprintf(mapped, sizeof mapped, "%s", strrchr(path, '/') + 1);
     *base = mapped;
     *size = 0x2000;
