@@ -6,7 +6,7 @@
  *   3  the program's activation context, so that the operating system's DLLs of the right version are bound
  *   4  the range is given up and taken at once by the program; it and all that it needs are mapped, relocated, bound,
  *      given TLS slots, protected, by the same phases as on every lane
- *   5  PEB: ImageBaseAddress, which GetModuleHandle(NULL) and resources read, and the image's path
+ *   5  PEB: ImageBaseAddress, which the system's GetModuleHandle(NULL) and resources read, and the image's path
  *   6  unwind tables, initialisers in order, the program's TLS callbacks
  *   7  the entry point, on the child's first thread and stack, with nothing of the C start-up beneath it
  *
@@ -141,18 +141,23 @@ static void *peb(void)
 #endif
 }
 
-/* ImageBaseAddress is the third pointer of the PEB in every Windows; winternl.h names the fields around it. */
+/* ImageBaseAddress is the third pointer of the PEB in every Windows; winternl.h names the fields around it. Wine's loader
+ * (seen in 8.0) takes it as a key into its own list whenever a thread begins or ends, and finds nothing under ours: there
+ * it stays as it is. Our modules never see the difference, their GetModuleHandle is library.c's. */
 static void peb_fill(void)
 {
     PEB *block = peb();
-    block->Reserved3[1] = (void *)(uintptr_t)win32.main->base;
+    if (GetProcAddress(GetModuleHandleW(L"ntdll.dll"), "wine_get_version"))
+        skipped("PEB.ImageBaseAddress", "Wine's loader looks its own module up by it; system DLLs see peload.exe there");
+    else
+        block->Reserved3[1] = (void *)(uintptr_t)win32.main->base;
     RTL_USER_PROCESS_PARAMETERS *parameters = block->ProcessParameters;
     size_t length = wcslen(win32.path) * sizeof(WCHAR);
     parameters->ImagePathName.Buffer = win32.path;
     parameters->ImagePathName.Length = (USHORT)length;
     parameters->ImagePathName.MaximumLength = (USHORT)(length + sizeof(WCHAR));
     LD_TRACE(win32.loader.trace, LD_START, .verb = "peb", .module = win32.main->name, .address = (uintptr_t)block, .from = win32.main->base,
-             .detail = "ImageBaseAddress and ImagePathName");
+             .detail = "the image's place and path");
 }
 
 static void tell_skipped(void)
