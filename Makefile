@@ -109,10 +109,9 @@ LINK_host64 := -static-pie
 # The 32-bit host lies above the 2 GiB that belong to the guest.
 LINK_host32 := -m32 -static -no-pie -Wl,-Ttext-segment=0xe0000000
 
-# peload.exe lies where no program wants to lie, so that its child has the usual bases free. Its stack is the loaded
-# program's first stack, hence its size. Not NX_COMPAT for x86: Windows then lets exception handlers lie in images that
+# peload.exe lies where no program wants to lie, so that its child has the usual bases free. Not NX_COMPAT for x86: Windows then lets exception handlers lie in images that
 # its own loader did not map.
-LINK_windows := -municode -static -Wl,--stack,0x800000 -Wl,--no-insert-timestamp
+LINK_windows := -municode -static -Wl,--no-insert-timestamp
 LINK_windows64 := $(LINK_windows) -Wl,-e,peload_entry -Wl,--image-base,0x6ffff0000000
 LINK_windows32 := $(LINK_windows) -Wl,-e,_peload_entry -Wl,--image-base,0x6d000000 -Wl,--disable-nxcompat
 

@@ -271,43 +271,6 @@ static FARPROC WINAPI get_proc_address(HMODULE handle, const char *name)
     return (FARPROC)(uintptr_t)address;
 }
 
-/* ---- Resources: no module means the program, which the system may take for peload.exe ---- */
-
-static HMODULE or_program(HMODULE handle)
-{
-    return handle ? handle : (HMODULE)(uintptr_t)win32.main->base;
-}
-
-static HRSRC WINAPI find_resource_a(HMODULE handle, const char *name, const char *type)
-{
-    return FindResourceA(or_program(handle), name, type);
-}
-
-static HRSRC WINAPI find_resource_w(HMODULE handle, const WCHAR *name, const WCHAR *type)
-{
-    return FindResourceW(or_program(handle), name, type);
-}
-
-static HRSRC WINAPI find_resource_ex_a(HMODULE handle, const char *type, const char *name, WORD language)
-{
-    return FindResourceExA(or_program(handle), type, name, language);
-}
-
-static HRSRC WINAPI find_resource_ex_w(HMODULE handle, const WCHAR *type, const WCHAR *name, WORD language)
-{
-    return FindResourceExW(or_program(handle), type, name, language);
-}
-
-static HGLOBAL WINAPI load_resource(HMODULE handle, HRSRC resource)
-{
-    return LoadResource(or_program(handle), resource);
-}
-
-static DWORD WINAPI size_of_resource(HMODULE handle, HRSRC resource)
-{
-    return SizeofResource(or_program(handle), resource);
-}
-
 /* ---- Code addresses: the run-time libraries' exceptions ask whose code threw ---- */
 
 static void *WINAPI rtl_pc_to_file_header(void *pc, void **base)
@@ -390,9 +353,6 @@ uint64_t win32_redirect(struct loader *loader, const struct ld_module *exporter,
         ROW(LoadLibraryExA, load_library_ex_a), ROW(LoadLibraryExW, load_library_ex_w),
         ROW(FreeLibrary, free_library), ROW(FreeLibraryAndExitThread, free_library_and_exit_thread),
         ROW(DisableThreadLibraryCalls, disable_thread_library_calls), ROW(GetProcAddress, get_proc_address),
-        ROW(FindResourceA, find_resource_a), ROW(FindResourceW, find_resource_w),
-        ROW(FindResourceExA, find_resource_ex_a), ROW(FindResourceExW, find_resource_ex_w),
-        ROW(LoadResource, load_resource), ROW(SizeofResource, size_of_resource),
         ROW(RtlPcToFileHeader, rtl_pc_to_file_header), ROW(ResolveDelayLoadedAPI, resolve_delay_loaded_api),
         ROW(LdrResolveDelayLoadedAPI, resolve_delay_loaded_api),
     };
@@ -404,5 +364,5 @@ uint64_t win32_redirect(struct loader *loader, const struct ld_module *exporter,
     for (size_t i = 0; is_home && i < sizeof rows / sizeof *rows; i++)
         if (rows[i].length == len && !memcmp(rows[i].name, name, len))
             return rows[i].function;
-    return 0;
+    return is_home ? win32_resource_function(name, len) : 0;
 }

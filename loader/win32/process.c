@@ -1,7 +1,8 @@
 /* How the win32 lane builds a program inside a child of peload.exe, in order:
  *
- *   1  parent: a child of peload.exe, suspended, with the PROGRAM's command line, standard handles and environment;
- *      the program's preferred range is reserved in it before its first instruction
+ *   1  parent: a copy of peload.exe whose header asks for the PROGRAM's stack sizes; started suspended, with the program's
+ *      command line, standard handles and environment; the program's preferred range is reserved in it before its first
+ *      instruction
  *   2  child: the first donor, so that threads are told of from now on
  *   3  the program's activation context, so that the operating system's DLLs of the right version are bound
  *   4  the range is given up and taken at once by the program; it and all that it needs are mapped, relocated, bound,
@@ -165,8 +166,6 @@ static void tell_skipped(void)
     const IMAGE_DOS_HEADER *dos = (const IMAGE_DOS_HEADER *)(uintptr_t)win32.main->base;
     const IMAGE_NT_HEADERS *nt = (const IMAGE_NT_HEADERS *)((const uint8_t *)dos + dos->e_lfanew);
     skipped("module lists", "PEB.Ldr is the operating system's own: its DLLs and debuggers do not see ours in it");
-    if (nt->OptionalHeader.SizeOfStackReserve > 0x800000)
-        skipped("stack size", "the first thread has peload.exe's stack of 8 MiB");
     if (nt->OptionalHeader.DllCharacteristics & IMAGE_DLLCHARACTERISTICS_GUARD_CF)
         skipped("control flow guard", "the table of call targets is not made known");
 }

@@ -3,6 +3,7 @@
  *   process.c   the order in which the program is built and started. Read this file first.
  *   system.c    DLLs that stay the operating system's, as modules that imports can be bound to
  *   library.c   what the program asks about modules (GetModuleHandle, LoadLibrary, ...), answered for ours
+ *   resource.c  the same for resources
  *   notify.c    initialisers and TLS callbacks, in order, for all four reasons
  *   donor.c     small DLLs made here, by which the operating system tells of threads and hands out TLS slots
  *   order.*     what parent and child tell each other
@@ -50,6 +51,7 @@ _Noreturn void win32_start(void);
 
 struct ld_module *win32_system(struct loader *loader, const char *name, bool searched); /* system.c */
 uint64_t win32_redirect(struct loader *loader, const struct ld_module *exporter, const char *name, uint32_t len); /* library.c */
+uint64_t win32_resource_function(const char *name, uint32_t len); /* resource.c */
 struct ld_module *win32_module(const void *handle); /* one of ours by its base; NULL: none */
 
 /* notify.c. The lock is the operating system's loader lock: it is held when we are told of threads, so only its order is safe. */

@@ -120,7 +120,7 @@ static int option_take(int option)
 
 /* ---- the child ---- */
 
-struct facts { uint16_t machine; uint64_t base; uint32_t size; };
+struct facts { uint16_t machine; uint64_t base; uint32_t size; uint64_t stack_reserve, stack_commit; };
 
 /* Looked at before a process is made for it. 0, or an exit status. */
 static int program_check(struct facts *facts)
@@ -129,7 +129,8 @@ static int program_check(struct facts *facts)
     int status = 0;
     if (!cli_source_open(&source, run.program, &status))
         return status;
-    *facts = (struct facts){source.image.machine, source.image.image_base.value, source.image.size_of_image};
+    *facts = (struct facts){source.image.machine, source.image.image_base.value, source.image.size_of_image,
+                             source.image.stack_reserve, source.image.stack_commit};
     if (facts->machine != PE_MACHINE_AMD64 && facts->machine != PE_MACHINE_I386) {
         cli_say("%s: a program for %s (machine 0x%04X); this one runs x86-64 and i386", run.program,
                 pe_machine_name(facts->machine), facts->machine);
@@ -156,9 +157,41 @@ static bool host_path(uint16_t machine, WCHAR *path)
     return false;
 }
 
+/* The operating system makes stacks, the first one and those of threads that name no size, as the header of the process's
+ * EXE says; that is ours. So the child runs from a copy of peload.exe that has the program's two numbers in its header. */
+static bool host_copy(const struct facts *facts, const WCHAR *folder, WCHAR *path)
+{
+    IMAGE_DOS_HEADER dos;
+    IMAGE_NT_HEADERS64 nt64; /* what is written stands at the same offset in both widths, in two widths of its own */
+    uint32_t sizes32[2] = {(uint32_t)facts->stack_reserve, (uint32_t)facts->stack_commit};
+    uint64_t sizes64[2] = {facts->stack_reserve, facts->stack_commit};
+    bool is_64 = facts->machine == PE_MACHINE_AMD64, done = false;
+    WCHAR copy[WIN32_PATH];
+    DWORD moved;
+    CreateDirectoryW(folder, NULL);
+    wsprintfW(copy, L"%s\\peload.exe", folder);
+    if (!CopyFileW(path, copy, FALSE))
+        return false;
+    HANDLE file = CreateFileW(copy, GENERIC_READ | GENERIC_WRITE, 0, NULL, OPEN_EXISTING, 0, NULL);
+    if (file != INVALID_HANDLE_VALUE && ReadFile(file, &dos, sizeof dos, &moved, NULL) && moved == sizeof dos) {
+        size_t at = (size_t)((char *)&nt64.OptionalHeader.SizeOfStackReserve - (char *)&nt64);
+        SetFilePointer(file, dos.e_lfanew + (LONG)at, NULL, FILE_BEGIN);
+        done = is_64 ? WriteFile(file, sizes64, sizeof sizes64, &moved, NULL) : WriteFile(file, sizes32, sizeof sizes32, &moved, NULL);
+    }
+    CloseHandle(file);
+    wcscpy(path, copy);
+    return done;
+}
+
+static void folder_name(WCHAR *folder)
+{
+    DWORD length = GetTempPathW(WIN32_PATH - 64, folder);
+    wsprintfW(folder + length, L"peload-%u", GetCurrentProcessId());
+}
+
 static bool order_fill(struct win32_order *order, const struct facts *facts, HANDLE process, HANDLE trace)
 {
-    WCHAR full[WIN32_PATH], *wide = cli_wide(run.program), *end = order->folder;
+    WCHAR full[WIN32_PATH], *wide = cli_wide(run.program);
     DWORD length = wide ? GetFullPathNameW(wide, WIN32_PATH, full, NULL) : 0;
     HANDLE handle;
     free(wide);
@@ -168,8 +201,7 @@ static bool order_fill(struct win32_order *order, const struct facts *facts, HAN
         if (*at == '\\')
             *at = '/';
     snprintf(order->shown, sizeof order->shown, "%s", run.program);
-    end += GetTempPathW(WIN32_PATH - 64, order->folder);
-    wsprintfW(end, L"peload-%u", GetProcessId(process));
+    folder_name(order->folder);
     order->trace_mask = run.mask;
     order->manual = run.manual;
     order->story = run.story, order->check = run.check, order->json = run.json, order->occupy = run.occupy;
@@ -193,6 +225,8 @@ static void folder_remove(const WCHAR *folder)
         wsprintfW(path, L"%s\\peload%u.dll", folder, i);
         more = DeleteFileW(path);
     }
+    wsprintfW(path, L"%s\\peload.exe", folder);
+    DeleteFileW(path);
     RemoveDirectoryW(folder);
 }
 
@@ -219,11 +253,16 @@ static int tell_end(const struct win32_order *order, uint32_t code, HANDLE statu
 
 static int start(const struct facts *facts, const WCHAR *typed, HANDLE trace, HANDLE status)
 {
-    WCHAR application[WIN32_PATH];
+    WCHAR application[WIN32_PATH], folder[WIN32_PATH];
     HANDLE section;
     struct cli_start child = {.application = application, .command_line = _wcsdup(typed), .inherit = true, .flags = CREATE_SUSPENDED};
     if (!child.command_line || !host_path(facts->machine, application))
         return CLI_USAGE_OR_WORLD;
+    folder_name(folder);
+    if (!host_copy(facts, folder, application)) {
+        cli_say("%s: no copy of peload.exe can be made in the folder for temporary files (Windows error %lu)", run.program, GetLastError());
+        return CLI_USAGE_OR_WORLD;
+    }
     if (!cli_start(&child))
         return cli_start_failed(run.program, GetLastError());
     struct win32_order *order = win32_order_make(child.process.dwProcessId, &section);
