@@ -109,11 +109,13 @@ LINK_host64 := -static-pie
 # The 32-bit host lies above the 2 GiB that belong to the guest.
 LINK_host32 := -m32 -static -no-pie -Wl,-Ttext-segment=0xe0000000
 
-# peload.exe lies where no program wants to lie, so that its child has the usual bases free. Not NX_COMPAT for x86: Windows then lets exception handlers lie in images that
-# its own loader did not map.
 LINK_windows := -municode -static -Wl,--no-insert-timestamp
-LINK_windows64 := $(LINK_windows) -Wl,-e,peload_entry -Wl,--image-base,0x6ffff0000000
-LINK_windows32 := $(LINK_windows) -Wl,-e,_peload_entry -Wl,--image-base,0x6d000000 -Wl,--disable-nxcompat
+LINK_windows64 := $(LINK_windows)
+LINK_windows32 := $(LINK_windows)
+# The same code as a DLL is what a child has: its EXE is the loaded program's place. It lies where no program wants to lie.
+LINK_child := -shared -static -Wl,--no-insert-timestamp -Wl,--exclude-all-symbols
+LINK_child64 := $(LINK_child) -Wl,--image-base,0x6ffff0000000
+LINK_child32 := $(LINK_child) -Wl,--image-base,0x6d000000
 
 LIBS_windows64 := -lntdll
 LIBS_windows32 := -lntdll
@@ -124,6 +126,14 @@ $(call remember,$1.list,$(LINK_$2) $3)
 $1: $(call objects,$2,$3) $1.list
 	$$(call say,LINK,$$@)
 	$$(Q)$(COMPILER_$2) $(LINK_$2) -o $$@ $(call objects,$2,$3) $(LIBS_$2)
+endef
+
+# $(call child_dll,FILE,WIDTH,SOURCES)
+define child_dll
+$(call remember,$1.list,$(LINK_child$2) $3)
+$1: $(call objects,windows$2,$3) $1.list
+	$$(call say,DLL,$$@)
+	$$(Q)$(COMPILER_windows$2) $(LINK_child$2) -o $$@ $(call objects,windows$2,$3) $(LIBS_windows$2)
 endef
 
 # Guest DLLs ---------------------------------------------------------------------------------------------------
@@ -162,9 +172,9 @@ DLL_NAMES := $(basename $(notdir $(DLL_SOURCES)))
 DLLS64 := $(DLL_NAMES:%=$(BUILD)/dlls64/%.dll)
 DLLS32 := $(DLL_NAMES:%=$(BUILD)/dlls32/%.dll)
 
-PROGRAMS := $(if $(wildcard $(MAIN_SOURCE)),$(BUILD)/peload $(BUILD)/peload.exe) $(if $(LDR64_SOURCES),$(BUILD)/ldr64.dll) $(DLLS64)
+PROGRAMS := $(if $(wildcard $(MAIN_SOURCE)),$(BUILD)/peload $(BUILD)/peload.exe $(BUILD)/peload64.dll) $(if $(LDR64_SOURCES),$(BUILD)/ldr64.dll) $(DLLS64)
 ifeq ($(PELOAD32),1)
-PROGRAMS += $(if $(wildcard $(MAIN_SOURCE)),$(BUILD)/peload32 $(BUILD)/peload32.exe) $(if $(LDR32_SOURCES),$(BUILD)/ldr32.dll) $(DLLS32)
+PROGRAMS += $(if $(wildcard $(MAIN_SOURCE)),$(BUILD)/peload32 $(BUILD)/peload32.exe $(BUILD)/peload32.dll) $(if $(LDR32_SOURCES),$(BUILD)/ldr32.dll) $(DLLS32)
 endif
 
 # Goals that build nothing by themselves must not touch $(BUILD), nor need a compiler: `deps` brings it, and
@@ -179,11 +189,13 @@ endif
 $(foreach l,$(LANES),$(eval $(call lane,$l)))
 $(eval $(call program,$(BUILD)/peload,host64,$(HOST64_SOURCES)))
 $(eval $(call program,$(BUILD)/peload.exe,windows64,$(PROGRAM_SOURCES)))
+$(eval $(call child_dll,$(BUILD)/peload64.dll,64,$(PROGRAM_SOURCES)))
 $(eval $(call guest_dll,$(BUILD)/ldr64.dll,guest64,$(LDR64_SOURCES),$(wildcard loader/ldr/*.def loader/ldr/x64/*.def),$(BASE_ldr64)))
 $(foreach n,$(DLL_NAMES),$(eval $(call small_dll,$(BUILD)/dlls64,guest64,$n)))
 ifeq ($(PELOAD32),1)
 $(eval $(call program,$(BUILD)/peload32,host32,$(HOST32_SOURCES)))
 $(eval $(call program,$(BUILD)/peload32.exe,windows32,$(PROGRAM_SOURCES)))
+$(eval $(call child_dll,$(BUILD)/peload32.dll,32,$(PROGRAM_SOURCES)))
 $(eval $(call guest_dll,$(BUILD)/ldr32.dll,guest32,$(LDR32_SOURCES),$(wildcard loader/ldr/*.def loader/ldr/x86/*.def),$(BASE_ldr32)))
 $(foreach n,$(DLL_NAMES),$(eval $(call small_dll,$(BUILD)/dlls32,guest32,$n)))
 endif
@@ -230,12 +242,12 @@ demo: deps ## set up, build and load one EXE, telling the story
 install: all ## install below PREFIX (default /usr/local), under DESTDIR
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/peload/dlls64
 	install -m 755 $(BUILD)/peload $(DESTDIR)$(PREFIX)/bin/
-	install -m 755 $(BUILD)/peload.exe $(DESTDIR)$(PREFIX)/lib/peload/
+	install -m 755 $(BUILD)/peload.exe $(BUILD)/peload64.dll $(DESTDIR)$(PREFIX)/lib/peload/
 	install -m 644 $(BUILD)/ldr64.dll $(DESTDIR)$(PREFIX)/lib/peload/
 	$(if $(DLLS64),install -m 644 $(DLLS64) $(DESTDIR)$(PREFIX)/lib/peload/dlls64/)
 ifeq ($(PELOAD32),1)
 	install -d $(DESTDIR)$(PREFIX)/lib/peload/dlls32
-	install -m 755 $(BUILD)/peload32 $(BUILD)/peload32.exe $(DESTDIR)$(PREFIX)/lib/peload/
+	install -m 755 $(BUILD)/peload32 $(BUILD)/peload32.exe $(BUILD)/peload32.dll $(DESTDIR)$(PREFIX)/lib/peload/
 	install -m 644 $(BUILD)/ldr32.dll $(DESTDIR)$(PREFIX)/lib/peload/
 	$(if $(DLLS32),install -m 644 $(DLLS32) $(DESTDIR)$(PREFIX)/lib/peload/dlls32/)
 endif

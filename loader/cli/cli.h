@@ -11,8 +11,8 @@
  *   output.c      tables as text or JSON from the same rows
  *   linux/        run.c: `run` on the native lane; spawn.c: `spawn` through Wine; places.c: where the DLL set, our own DLLs
  *                 and drive C: are; report.c: an exception that nobody handled; source.c, machine.c
- *   win32/        entry.c: is this a child with a program to load, or a command; run.c, child.c: `run` as parent and as
- *                 child; spawn.c: the normal paths; words.c: the command line; source.c, machine.c */
+ *   win32/        entry.c: the two beginnings; run.c, stub.c, child.c: `run` as parent, the child's EXE, and as child;
+ *                 spawn.c: the normal paths; words.c: the command line; source.c, machine.c */
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 

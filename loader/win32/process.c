@@ -1,13 +1,12 @@
 /* How the win32 lane builds a program inside a child of peload.exe, in order:
  *
- *   1  parent: a copy of peload.exe whose header asks for the PROGRAM's stack sizes; started suspended, with the program's
- *      command line, standard handles and environment; the program's preferred range is reserved in it before its first
- *      instruction
- *   2  child: the first donor, so that threads are told of from now on
+ *   1  parent: a stub EXE with the PROGRAM's base, size, stack sizes and subsystem is written and started, with the program's
+ *      command line, standard handles and environment; so the operating system itself keeps the program's place free
+ *   2  child: the stub jumps into our DLL; the first donor is loaded, so that threads are told of from now on
  *   3  the program's activation context, so that the operating system's DLLs of the right version are bound
- *   4  the range is given up and taken at once by the program; it and all that it needs are mapped, relocated, bound,
- *      given TLS slots, protected, by the same phases as on every lane
- *   5  PEB: ImageBaseAddress, which the system's GetModuleHandle(NULL) and resources read, and the image's path
+ *   4  the stub's memory is taken over by the program; it and all that it needs are mapped, relocated, bound, given TLS
+ *      slots, protected, by the same phases as on every lane
+ *   5  PEB: ImageBaseAddress where the program had to move, and the image's path
  *   6  unwind tables, initialisers in order, the program's TLS callbacks
  *   7  the entry point, on the child's first thread and stack, with nothing of the C start-up beneath it
  *
@@ -125,8 +124,8 @@ bool win32_prepare(const struct win32_options *options, struct ld_error *error)
     if (!win32_donor_load(&first, NULL))
         return ld_fail_host(error, LD_START, NULL, HOST_FAILED, "no DLL can be made through which Windows tells of threads");
     activate();
-    if (options->kept_base)
-        VirtualFree((void *)(uintptr_t)options->kept_base, 0, MEM_RELEASE);
+    if (options->kept_base && !options->occupy)
+        host_win32_adopt(win32.loader.host, options->kept_base, options->kept_size);
     win32.main = ld_load_path(&win32.loader, options->program, error);
     return win32.main != NULL;
 }
@@ -148,7 +147,9 @@ static void *peb(void)
 static void peb_fill(void)
 {
     PEB *block = peb();
-    if (GetProcAddress(GetModuleHandleW(L"ntdll.dll"), "wine_get_version"))
+    if (block->Reserved3[1] == (void *)(uintptr_t)win32.main->base)
+        ; /* the program lies where the operating system has its own main image */
+    else if (GetProcAddress(GetModuleHandleW(L"ntdll.dll"), "wine_get_version"))
         skipped("PEB.ImageBaseAddress", "Wine's loader looks its own module up by it; system DLLs see peload.exe there");
     else
         block->Reserved3[1] = (void *)(uintptr_t)win32.main->base;
@@ -165,7 +166,7 @@ static void tell_skipped(void)
 {
     const IMAGE_DOS_HEADER *dos = (const IMAGE_DOS_HEADER *)(uintptr_t)win32.main->base;
     const IMAGE_NT_HEADERS *nt = (const IMAGE_NT_HEADERS *)((const uint8_t *)dos + dos->e_lfanew);
-    skipped("module lists", "PEB.Ldr is the operating system's own: its DLLs and debuggers do not see ours in it");
+    skipped("module lists", "PEB.Ldr is the operating system's own: of our modules its DLLs and debuggers see the program alone");
     if (nt->OptionalHeader.DllCharacteristics & IMAGE_DLLCHARACTERISTICS_GUARD_CF)
         skipped("control flow guard", "the table of call targets is not made known");
 }

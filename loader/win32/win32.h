@@ -22,7 +22,7 @@
 struct win32_options {
     const char *program;                 /* host path of the EXE */
     const WCHAR *folder;                 /* for the donors' files */
-    uint64_t kept_base;                  /* reserved for the EXE by the parent; 0: nothing */
+    uint64_t kept_base, kept_size;       /* the process's main image, which the program takes over; 0: none */
     enum win32_manual manual;
     bool occupy;
     struct ld_trace *trace;

@@ -45,10 +45,6 @@ static void expect(const struct lane_row *test, struct expectation *expected)
         expected->exit = (uint32_t)strtoull(number, NULL, 0);
     if (as_wine && table_row_value(row, "wine-output=", expected->buffer, sizeof expected->buffer))
         expected->output = expected->buffer;
-    if (!test->lane->is_os && table_row_value(row, "win32-exit=", number, sizeof number))
-        expected->exit = (uint32_t)strtoull(number, NULL, 0);
-    if (!test->lane->is_os && table_row_value(row, "win32-output=", expected->buffer, sizeof expected->buffer))
-        expected->output = expected->buffer;
     if (table_row_has(row, "unloadable") && expected->exit == row->exit)
         expected->how = "refused";
 }

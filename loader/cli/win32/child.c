@@ -56,7 +56,7 @@ _Noreturn void cli_child(struct win32_order *order)
     child.lines.fd = order->trace_handle ? (intptr_t)order->trace_handle : (intptr_t)GetStdHandle(STD_ERROR_HANDLE);
     child.trace = (struct ld_trace){.mask = order->trace_mask | (order->story ? CLI_STORY_PHASES : 0), .sink = on_event};
     const struct win32_options options = {
-        .program = order->program, .folder = order->folder, .kept_base = order->kept_base, .manual = order->manual,
+        .program = order->program, .folder = order->folder, .kept_base = order->kept_base, .kept_size = order->kept_size, .manual = order->manual,
         .occupy = order->occupy, .trace = &child.trace, .missing = order->check ? on_missing : NULL,
         .start_failed = on_start_failed, .detached = on_detached,
     };

@@ -1,5 +1,5 @@
-/* Where the process begins, before the C library: a child that has a program to load must leave the C library's state
- * as it was, because that is the loaded program's own. Everybody else goes the ordinary way to main. */
+/* The two beginnings: of peload.exe, and, in a child, of the DLL that has the same code. A child's C library is never
+ * started by us: its state is the loaded program's own. */
 #include "loader/cli/win32/win32.h"
 #include "loader/cli/win32/words.h"
 
@@ -8,9 +8,7 @@
 #include <stdlib.h>
 
 extern int main(int count, char **arguments);
-extern int mainCRTStartup(void);
-extern void _pei386_runtime_relocator(void);
-void peload_entry(void);
+__declspec(dllexport) void peload_child(void);
 
 struct cli_words cli_words;
 
@@ -24,11 +22,11 @@ int wmain(void)
     return main(cli_words.count, cli_words.words);
 }
 
-__attribute__((force_align_arg_pointer)) void peload_entry(void)
+/* The stub jumps here, on the first thread: what is above this frame is the operating system's. */
+__attribute__((force_align_arg_pointer)) void peload_child(void)
 {
     struct win32_order *order = win32_order_take();
     if (!order)
-        ExitProcess((UINT)mainCRTStartup());
-    _pei386_runtime_relocator(); /* what of the C start-up our own code needs; it does nothing the second time */
+        ExitProcess(CLI_USAGE_OR_WORLD);
     cli_child(order);
 }

@@ -120,7 +120,7 @@ static int option_take(int option)
 
 /* ---- the child ---- */
 
-struct facts { uint16_t machine; uint64_t base; uint32_t size; uint64_t stack_reserve, stack_commit; };
+struct facts { uint16_t machine; bool is_kept; struct cli_stub stub; };
 
 /* Looked at before a process is made for it. 0, or an exit status. */
 static int program_check(struct facts *facts)
@@ -129,8 +129,12 @@ static int program_check(struct facts *facts)
     int status = 0;
     if (!cli_source_open(&source, run.program, &status))
         return status;
-    *facts = (struct facts){source.image.machine, source.image.image_base.value, source.image.size_of_image,
-                             source.image.stack_reserve, source.image.stack_commit};
+    const struct pe_image *image = &source.image;
+    *facts = (struct facts){.machine = image->machine, .stub = {
+        .is_64 = image->machine == PE_MACHINE_AMD64, .base = image->image_base.value, .size = image->size_of_image,
+        .subsystem = image->subsystem, .characteristics = image->dll_characteristics,
+        .large_address = image->characteristics & IMAGE_FILE_LARGE_ADDRESS_AWARE,
+        .stack_and_heap = {image->stack_reserve, image->stack_commit, image->heap_reserve, image->heap_commit}}};
     if (facts->machine != PE_MACHINE_AMD64 && facts->machine != PE_MACHINE_I386) {
         cli_say("%s: a program for %s (machine 0x%04X); this one runs x86-64 and i386", run.program,
                 pe_machine_name(facts->machine), facts->machine);
@@ -143,43 +147,49 @@ static int program_check(struct facts *facts)
     return status;
 }
 
-/* peload.exe for x64, peload32.exe for x86, both beside each other. */
+/* Our code as a DLL, for the program's machine. */
 static bool host_path(uint16_t machine, WCHAR *path)
 {
     DWORD length = GetModuleFileNameW(NULL, path, WIN32_PATH);
     WCHAR *slash = length && length < WIN32_PATH - 16 ? wcsrchr(path, '\\') : NULL;
     if (!slash)
         return false;
-    wcscpy(slash + 1, machine == PE_MACHINE_AMD64 ? L"peload.exe" : L"peload32.exe");
+    wcscpy(slash + 1, machine == PE_MACHINE_AMD64 ? L"peload64.dll" : L"peload32.dll");
     if (GetFileAttributesW(path) != INVALID_FILE_ATTRIBUTES)
         return true;
-    cli_say("%s: the program for its machine, %ls, is not beside this one", run.program, slash + 1);
+    cli_say("%s: %ls, which loads such programs, is not beside this one", run.program, slash + 1);
     return false;
 }
 
-/* The operating system makes stacks, the first one and those of threads that name no size, as the header of the process's
- * EXE says; that is ours. So the child runs from a copy of peload.exe that has the program's two numbers in its header. */
-static bool host_copy(const struct facts *facts, const WCHAR *folder, WCHAR *path)
+/* Where a main image can lie. Windows gives user space from 64 KiB on. */
+static bool base_is_usable(const struct facts *facts)
 {
-    IMAGE_DOS_HEADER dos;
-    IMAGE_NT_HEADERS64 nt64; /* what is written stands at the same offset in both widths, in two widths of its own */
-    uint32_t sizes32[2] = {(uint32_t)facts->stack_reserve, (uint32_t)facts->stack_commit};
-    uint64_t sizes64[2] = {facts->stack_reserve, facts->stack_commit};
-    bool is_64 = facts->machine == PE_MACHINE_AMD64, done = false;
-    WCHAR copy[WIN32_PATH];
-    DWORD moved;
+    uint64_t end = facts->stub.is_64 ? 0x7fff00000000u : 0x7fff0000u, base = facts->stub.base;
+    return base >= 0x10000 && base % 0x10000 == 0 && base < end && facts->stub.size <= end - base;
+}
+
+/* The DLL goes beside the stub, because imports name no folders. The stub has the program's file name: whoever asks the
+ * operating system for the name of the process gets that. */
+static bool stub_make(struct facts *facts, const WCHAR *folder, const WCHAR *dll, WCHAR *path)
+{
+    WCHAR copy[WIN32_PATH + 32], *program = cli_wide(run.program), *last = program;
+    for (WCHAR *at = program; at && *at; at++)
+        if (*at == '/' || *at == '\\' || *at == ':')
+            last = at + 1;
+    if (facts->stub.size < 0x3000)
+        facts->stub.size = 0x3000;
+    facts->is_kept = base_is_usable(facts);
+    if (!facts->is_kept)
+        facts->stub.base = facts->stub.is_64 ? 0x140000000u : 0x400000u, facts->stub.size = 0x3000;
+    facts->stub.dll = facts->stub.is_64 ? "peload64.dll" : "peload32.dll";
     CreateDirectoryW(folder, NULL);
-    wsprintfW(copy, L"%s\\peload.exe", folder);
-    if (!CopyFileW(path, copy, FALSE))
-        return false;
-    HANDLE file = CreateFileW(copy, GENERIC_READ | GENERIC_WRITE, 0, NULL, OPEN_EXISTING, 0, NULL);
-    if (file != INVALID_HANDLE_VALUE && ReadFile(file, &dos, sizeof dos, &moved, NULL) && moved == sizeof dos) {
-        size_t at = (size_t)((char *)&nt64.OptionalHeader.SizeOfStackReserve - (char *)&nt64);
-        SetFilePointer(file, dos.e_lfanew + (LONG)at, NULL, FILE_BEGIN);
-        done = is_64 ? WriteFile(file, sizes64, sizeof sizes64, &moved, NULL) : WriteFile(file, sizes32, sizeof sizes32, &moved, NULL);
+    wsprintfW(copy, L"%s\\%S", folder, facts->stub.dll);
+    bool done = program && lstrlenW(folder) + lstrlenW(last) + 2 < WIN32_PATH && CopyFileW(dll, copy, FALSE);
+    if (done) {
+        wcscat(wcscat(wcscpy(path, folder), L"\\"), last);
+        done = cli_stub_write(&facts->stub, path);
     }
-    CloseHandle(file);
-    wcscpy(path, copy);
+    free(program);
     return done;
 }
 
@@ -210,14 +220,19 @@ static bool order_fill(struct win32_order *order, const struct facts *facts, HAN
             return false;
         order->trace_handle = (uintptr_t)handle;
     }
-    /* Nobody has been in that address space yet: no heap, no stack of another DLL can have taken the place. */
-    void *wish = (void *)(uintptr_t)facts->base;
-    if ((uintptr_t)wish == facts->base && VirtualAllocEx(process, wish, facts->size, MEM_RESERVE, PAGE_NOACCESS) == wish)
-        order->kept_base = facts->base;
+    if (facts->is_kept)
+        order->kept_base = facts->stub.base, order->kept_size = facts->stub.size;
     return true;
 }
 
-static void folder_remove(const WCHAR *folder)
+/* The child is gone, but Windows may hold its files for a moment longer. */
+static void file_remove(const WCHAR *path)
+{
+    for (unsigned i = 0; !DeleteFileW(path) && GetLastError() == ERROR_ACCESS_DENIED && i < 20; i++)
+        Sleep(5);
+}
+
+static void folder_remove(const WCHAR *folder, const WCHAR *stub, const struct facts *facts)
 {
     WCHAR path[WIN32_PATH + 32];
     bool more = true;
@@ -225,8 +240,9 @@ static void folder_remove(const WCHAR *folder)
         wsprintfW(path, L"%s\\peload%u.dll", folder, i);
         more = DeleteFileW(path);
     }
-    wsprintfW(path, L"%s\\peload.exe", folder);
-    DeleteFileW(path);
+    wsprintfW(path, L"%s\\%S", folder, facts->stub.dll);
+    file_remove(path);
+    file_remove(stub);
     RemoveDirectoryW(folder);
 }
 
@@ -251,16 +267,16 @@ static int tell_end(const struct win32_order *order, uint32_t code, HANDLE statu
     return (int)code;
 }
 
-static int start(const struct facts *facts, const WCHAR *typed, HANDLE trace, HANDLE status)
+static int start(struct facts *facts, const WCHAR *typed, HANDLE trace, HANDLE status)
 {
-    WCHAR application[WIN32_PATH], folder[WIN32_PATH];
+    WCHAR dll[WIN32_PATH], application[WIN32_PATH], folder[WIN32_PATH];
     HANDLE section;
     struct cli_start child = {.application = application, .command_line = _wcsdup(typed), .inherit = true, .flags = CREATE_SUSPENDED};
-    if (!child.command_line || !host_path(facts->machine, application))
+    if (!child.command_line || !host_path(facts->machine, dll))
         return CLI_USAGE_OR_WORLD;
     folder_name(folder);
-    if (!host_copy(facts, folder, application)) {
-        cli_say("%s: no copy of peload.exe can be made in the folder for temporary files (Windows error %lu)", run.program, GetLastError());
+    if (!stub_make(facts, folder, dll, application)) {
+        cli_say("%s: no process can be prepared for it in the folder for temporary files (Windows error %lu)", run.program, GetLastError());
         return CLI_USAGE_OR_WORLD;
     }
     if (!cli_start(&child))
@@ -273,7 +289,7 @@ static int start(const struct facts *facts, const WCHAR *typed, HANDLE trace, HA
     }
     ResumeThread(child.process.hThread);
     uint32_t code = cli_start_end(&child);
-    folder_remove(order->folder);
+    folder_remove(order->folder, application, facts);
     return tell_end(order, code, status);
 }
 

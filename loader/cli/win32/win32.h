@@ -25,6 +25,17 @@ bool cli_start(struct cli_start *start);      /* false: GetLastError() */
 uint32_t cli_start_end(struct cli_start *start); /* waits, closes everything; the exit code */
 int cli_start_failed(const char *what, DWORD error); /* tells why; an exit status */
 
+/* stub.c: the child's EXE. */
+struct cli_stub {
+    bool is_64;
+    uint64_t base;              /* a multiple of 64 KiB in user space */
+    uint32_t size;              /* of the image, at least 0x3000 */
+    uint16_t subsystem, characteristics, large_address;
+    uint64_t stack_and_heap[4]; /* reserve and commit of each */
+    const char *dll;            /* beside it, with the export peload_child */
+};
+bool cli_stub_write(const struct cli_stub *stub, const WCHAR *path); /* false: GetLastError() */
+
 /* files.c */
 HANDLE cli_file_create(const char *path); /* NULL path: INVALID_HANDLE_VALUE; NULL: told why not */
 void cli_status_write(HANDLE file, uint32_t code, const char *how);

@@ -67,10 +67,11 @@ static uint64_t win32_clock(struct host *host)
 
 struct host *host_win32_open(void)
 {
-    struct host *host = calloc(1, sizeof *host);
-    if (!host)
+    struct win32_host *self = calloc(1, sizeof *self);
+    if (!self)
         return NULL;
-    *host = (struct host){
+    self->host = (struct host){
+        .self = self,
         .file_open = win32_file_open,
         .file_close = win32_file_close,
         .file_find = win32_file_find,
@@ -82,10 +83,18 @@ struct host *host_win32_open(void)
         .vm_at = win32_vm_at,
         .clock = win32_clock,
     };
-    return host;
+    return &self->host;
 }
 
 void host_win32_close(struct host *host)
 {
-    free(host);
+    if (host)
+        free(host->self);
+}
+
+void host_win32_adopt(struct host *host, uint64_t base, uint64_t size)
+{
+    struct win32_host *self = host->self;
+    self->adopted = base;
+    self->adopted_size = size;
 }

@@ -43,9 +43,36 @@ static enum host_result reserve_below(uint64_t *base, uint64_t size, uint64_t li
     return HOST_NO_MEMORY;
 }
 
+/* The memory of an image can be given other rights and other bytes, but is neither reserved nor released. */
+static bool is_adopted(const struct win32_host *self, uint64_t address)
+{
+    return self->adopted_size && address - self->adopted < self->adopted_size;
+}
+
+static enum host_result adopt(struct win32_host *self, uint64_t size)
+{
+    DWORD before;
+    if (self->in_use || size > self->adopted_size)
+        return HOST_TAKEN;
+    for (uint64_t at = self->adopted, end = at + self->adopted_size; at < end;) {
+        MEMORY_BASIC_INFORMATION facts;
+        if (!VirtualQuery(pointer(at), &facts, sizeof facts))
+            return HOST_FAILED;
+        uint64_t stop = (uint64_t)(uintptr_t)facts.BaseAddress + facts.RegionSize;
+        stop = stop < end ? stop : end;
+        if (!VirtualProtect(pointer(at), (size_t)(stop - at), PAGE_NOACCESS, &before))
+            return win32_result(GetLastError());
+        at = stop;
+    }
+    self->in_use = true;
+    return HOST_OK;
+}
+
 enum host_result win32_vm_reserve(struct host *host, uint64_t *base, uint64_t size, uint64_t limit)
 {
-    (void)host;
+    struct win32_host *self = host->self;
+    if (*base && self->adopted_size && *base == self->adopted)
+        return adopt(self, size);
     if (*base)
         return reserve_at(*base, size);
     if (limit)
@@ -59,9 +86,15 @@ enum host_result win32_vm_reserve(struct host *host, uint64_t *base, uint64_t si
 
 enum host_result win32_vm_commit(struct host *host, uint64_t address, uint64_t size, int rights)
 {
-    (void)host;
     if (!fits(address, size))
         return HOST_FAILED;
+    if (is_adopted(host->self, address)) {
+        enum host_result result = win32_vm_protect(host, address, size, HOST_READ | HOST_WRITE);
+        if (result != HOST_OK)
+            return result;
+        memset(pointer(address), 0, (size_t)size);
+        return win32_vm_protect(host, address, size, rights);
+    }
     if (VirtualAlloc(pointer(address), (size_t)size, MEM_COMMIT, win32_protection(rights)))
         return HOST_OK;
     return win32_result(GetLastError());
@@ -94,9 +127,12 @@ enum host_result win32_vm_protect(struct host *host, uint64_t address, uint64_t 
 
 void win32_vm_release(struct host *host, uint64_t base, uint64_t size)
 {
-    (void)host;
+    struct win32_host *self = host->self;
     (void)size;
-    VirtualFree(pointer(base), 0, MEM_RELEASE);
+    if (is_adopted(self, base))
+        self->in_use = false;
+    else
+        VirtualFree(pointer(base), 0, MEM_RELEASE);
 }
 
 void *win32_vm_at(struct host *host, uint64_t address, uint64_t size)

@@ -8,6 +8,12 @@
 
 #define WIN32_PATH_ROOM 32768u /* characters, the longest that Windows knows */
 
+struct win32_host {
+    struct host host;          /* first: a struct host * is a struct win32_host * */
+    uint64_t adopted, adopted_size; /* an image whose memory serves as a reservation; size 0: none */
+    bool in_use;
+};
+
 /* GetLastError() -> result. */
 enum host_result win32_result(DWORD error);
 /* HOST_READ.. -> PAGE_READONLY.. */
