@@ -109,6 +109,90 @@ static void row_runs(void **state)
     process_free(&process);
 }
 
+/* ---- what one sample shows ----------------------------------------------------------------------------- */
+
+/* Runs peload with these words under Wine; the caller frees. */
+static void lane_run(struct process *process, const char *const *arguments)
+{
+    if (!has_wine)
+        skip();
+    *process = (struct process){.arguments = arguments, .seconds = 60};
+    unlink(STATUS);
+    assert_true(process_run(process));
+}
+
+static void lines_hold(const char *text, const char *const *expected)
+{
+    for (; *expected; expected++)
+        if (!(text = strstr(text, *expected)))
+            fail_msg("not there, or not in this order: %s", *expected);
+}
+
+/* CreateProcess by name alone, by one text, suspended: the IDs are told before the end is. */
+static void spawn_has_three_ways(void **state)
+{
+    static const char *const ways[][7] = {
+        {PELOAD, "spawn", "--application", TEST_BUILD "/samples/x64/hello.exe", NULL},
+        {PELOAD, "spawn", "--command-line", "\"" TEST_BUILD "/samples/x64/hello.exe\" --exit 0", NULL},
+        {PELOAD, "spawn", "--suspended", "--inherit", TEST_BUILD "/samples/x64/hello.exe", NULL},
+    };
+    static const char *const told[] = {"process handle 0x", ", ID ", "thread handle 0x", "ended by itself, exit code 0 (0x00000000)", NULL};
+    struct process process;
+    (void)state;
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        lane_run(&process, ways[i]);
+        assert_int_equal(process.status, 0);
+        assert_non_null(strstr(process.output, "hello from hello.exe"));
+        lines_hold(process.errors, told);
+        process_free(&process);
+    }
+}
+
+/* Its own DLLs are mapped by hand, recursively and late; with --manual=exe none is. */
+static void manual_says_how_much(void **state)
+{
+    static const char *const app[] = {PELOAD, "spawn", "--lane=win32", "--trace=place", TEST_BUILD "/samples/x64/graph.exe", NULL};
+    static const char *const exe[] = {PELOAD, "spawn", "--lane=win32", "--manual=exe", "--trace=place", TEST_BUILD "/samples/x64/graph.exe", NULL};
+    static const char *const by_hand[] = {" graph.exe ", " graph_a.dll ", " graph_b.dll ", " graph_late.dll ", NULL};
+    struct process process;
+    (void)state;
+    lane_run(&process, app);
+    assert_int_equal(process.status, 0);
+    lines_hold(process.errors, by_hand);
+    process_free(&process);
+    lane_run(&process, exe);
+    assert_non_null(strstr(process.errors, " graph.exe "));
+    assert_null(strstr(process.errors, " graph_a.dll "));
+    process_free(&process);
+}
+
+static void everything_missing_is_listed(void **state)
+{
+    static const char *const arguments[] = {PELOAD, "spawn", "--lane=win32", "--check", TEST_BUILD "/samples/x64/missing_function.exe", NULL};
+    static const char *const told[] = {"absent_number", "#999", "2 missing", NULL};
+    struct process process;
+    (void)state;
+    lane_run(&process, arguments);
+    assert_int_equal(process.status, 126);
+    lines_hold(process.errors, told);
+    process_free(&process);
+}
+
+static void no_program_is_refused(void **state)
+{
+    static const char *const arguments[] = {PELOAD, "spawn", "--lane=win32", "--status-file=" STATUS, "tests/samples/table.txt", NULL};
+    struct process process;
+    size_t size;
+    (void)state;
+    lane_run(&process, arguments);
+    assert_int_equal(process.status, 126);
+    char *status = text_read(STATUS, &size);
+    assert_non_null(status);
+    assert_non_null(strstr(status, " refused\n"));
+    free(status);
+    process_free(&process);
+}
+
 /* ---- what needs no Wine ------------------------------------------------------------------------------- */
 
 static void native_lane_is_one_of_them(void **state)
@@ -168,7 +252,9 @@ int main(void)
 {
     static struct lane_row rows[2 * TABLE_ROWS];
     static struct CMUnitTest tests[2 * TABLE_ROWS];
-    static const struct CMUnitTest single[] = {cmocka_unit_test(native_lane_is_one_of_them), cmocka_unit_test(missing_wine_is_told)};
+    static const struct CMUnitTest single[] = {cmocka_unit_test(native_lane_is_one_of_them), cmocka_unit_test(missing_wine_is_told),
+        cmocka_unit_test(spawn_has_three_ways), cmocka_unit_test(manual_says_how_much), cmocka_unit_test(everything_missing_is_listed),
+        cmocka_unit_test(no_program_is_refused)};
     size_t count = 0, size;
     char prefix[4096];
     unsetenv("PELOAD_GREETING");

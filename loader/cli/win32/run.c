@@ -123,12 +123,14 @@ static int option_take(int option)
 struct facts { uint16_t machine; bool is_kept; struct cli_stub stub; };
 
 /* Looked at before a process is made for it. 0, or an exit status. */
-static int program_check(struct facts *facts)
+static int program_check(struct facts *facts, HANDLE file)
 {
     struct cli_source source;
     int status = 0;
-    if (!cli_source_open(&source, run.program, &status))
+    if (!cli_source_open(&source, run.program, &status)) {
+        cli_status_write(file, source.ntstatus, "refused");
         return status;
+    }
     const struct pe_image *image = &source.image;
     *facts = (struct facts){.machine = image->machine, .stub = {
         .is_64 = image->machine == PE_MACHINE_AMD64, .base = image->image_base.value, .size = image->size_of_image,
@@ -144,6 +146,8 @@ static int program_check(struct facts *facts)
         status = CLI_NOT_LOADABLE;
     }
     cli_source_close(&source);
+    if (status)
+        cli_status_write(file, PE_STATUS_INVALID_IMAGE_FORMAT, "refused");
     return status;
 }
 
@@ -309,10 +313,10 @@ int cli_run(int count, char **arguments)
     if (run.json && !run.check)
         return wrong("--json", "only with --check");
     run.program = arguments[optind];
-    if ((status = program_check(&facts)))
-        return status;
     HANDLE trace = cli_file_create(run.trace_file), file = cli_file_create(run.status_file);
     if (!trace || !file)
         return CLI_USAGE_OR_WORLD;
+    if ((status = program_check(&facts, file)))
+        return status;
     return start(&facts, cli_words.starts[arguments + optind - cli_words.words], trace, file);
 }

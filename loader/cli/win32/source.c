@@ -24,7 +24,10 @@ static enum host_result open_file(const char *path)
 bool cli_source_open(struct cli_source *source, const char *path, int *status)
 {
     struct pe_error error = {0};
-    switch (open_file(path)) {
+    enum host_result result = open_file(path);
+    source->ntstatus = result == HOST_NOT_FOUND ? LD_STATUS_OBJECT_NAME_NOT_FOUND : result == HOST_DENIED ? LD_STATUS_ACCESS_DENIED
+                                                                                 : PE_STATUS_INVALID_FILE_FOR_SECTION;
+    switch (result) {
     case HOST_OK: break;
     case HOST_NOT_FOUND: return refuse(path, "no such file", status, CLI_NOT_FOUND);
     case HOST_DENIED: return refuse(path, "no permission to read it", status, CLI_NOT_LOADABLE);
@@ -38,6 +41,7 @@ bool cli_source_open(struct cli_source *source, const char *path, int *status)
     }
     if (pe_open(&source->image, source->bytes, PE_FORM_FILE, &error))
         return true;
+    source->ntstatus = error.ntstatus ? error.ntstatus : PE_STATUS_INVALID_IMAGE_FORMAT;
     cli_tell_pe(path, &error);
     *status = CLI_NOT_LOADABLE;
     cli_source_close(source);
