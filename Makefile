@@ -37,13 +37,16 @@ PACKAGES := gcc libc6-dev make gcc-multilib \
 sources = $(sort $(wildcard $1))
 
 CORE_SOURCES := $(call sources,pe/*.c loader/*.c loader/inspect/*.c loader/cli/*.c)
-LINUX_SOURCES := $(call sources,loader/host/linux/*.c loader/nt/*.c loader/native/*.c)
+LINUX_SOURCES := $(call sources,loader/host/linux/*.c loader/nt/*.c loader/native/*.c loader/cli/linux/*.c)
+# Of the kernel, Windows needs nothing but the names of its statuses.
+WINDOWS_SOURCES := $(call sources,loader/host/win32/*.c loader/win32/*.c loader/cli/win32/*.c) loader/nt/status.c
 SIM_SOURCES  := $(call sources,loader/host/sim/*.c)
 # What depends on the processor stands in a folder named after it.
 X64_SOURCES  := $(call sources,loader/host/linux/x64/*.[cS] loader/nt/x64/*.[cS])
 X86_SOURCES  := $(call sources,loader/host/linux/x86/*.[cS] loader/nt/x86/*.[cS])
 MAIN_SOURCE  := loader/cli/main.c
 
+PROGRAM_SOURCES := $(CORE_SOURCES) $(WINDOWS_SOURCES)
 HOST64_SOURCES := $(CORE_SOURCES) $(LINUX_SOURCES) $(X64_SOURCES)
 HOST32_SOURCES := $(CORE_SOURCES) $(LINUX_SOURCES) $(X86_SOURCES)
 LDR64_SOURCES  := $(call sources,loader/ldr/*.c loader/ldr/x64/*.[cS])
@@ -59,6 +62,13 @@ HOST     := $(COMMON) -g -D_GNU_SOURCE= -D_FILE_OFFSET_BITS=64 -DPELOAD_VERSION=
 # Guest code has no C run-time beneath it: no start-up, no stack cookies, and no entry point of its own.
 GUEST    := $(COMMON) -O2 -ffreestanding -fno-stack-protector -fno-ident
 
+# The host's sources as a Windows program. The attribute "printf" means Microsoft's formats to this compiler, but the
+# functions are C99's here; the Linux build checks the same formats. Reading gs:[0x60] is no read outside of an array.
+WINDOWS  := $(COMMON) -g -O2 -D_WIN32_WINNT=0x0601 -DUNICODE -D_UNICODE -DWIN32_LEAN_AND_MEAN -D__USE_MINGW_ANSI_STDIO=1 \
+  -D_POSIX_C_SOURCE=200809L -Wno-format -Wno-array-bounds -DPELOAD_VERSION='"$(VERSION)"'
+
+FLAGS_windows64 := $(WINDOWS)
+FLAGS_windows32 := $(WINDOWS)
 FLAGS_host64 := $(HOST) -O2 -fPIE
 FLAGS_host32 := $(HOST) -O2 -m32 -fno-pie
 FLAGS_guest64 := $(GUEST)
@@ -66,10 +76,12 @@ FLAGS_guest32 := $(GUEST)
 
 COMPILER_host64  = $(HOST_CC)
 COMPILER_host32  = $(HOST_CC)
+COMPILER_windows64 = $(MINGW_X64)gcc
+COMPILER_windows32 = $(MINGW_X86)gcc
 COMPILER_guest64 = $(MINGW_X64)gcc
 COMPILER_guest32 = $(MINGW_X86)gcc
 
-LANES := host64 guest64 $(if $(filter 1,$(PELOAD32)),host32 guest32)
+LANES := host64 guest64 windows64 $(if $(filter 1,$(PELOAD32)),host32 guest32 windows32)
 
 # $(call objects,LANE,SOURCES)
 objects = $(patsubst %,$(BUILD)/obj-$1/%.o,$2)
@@ -97,12 +109,31 @@ LINK_host64 := -static-pie
 # The 32-bit host lies above the 2 GiB that belong to the guest.
 LINK_host32 := -m32 -static -no-pie -Wl,-Ttext-segment=0xe0000000
 
+LINK_windows := -municode -static -Wl,--no-insert-timestamp
+LINK_windows64 := $(LINK_windows)
+LINK_windows32 := $(LINK_windows)
+# The same code as a DLL is what a child has: its EXE is the loaded program's place. It lies where no program wants to lie.
+LINK_child := -shared -static -Wl,--no-insert-timestamp -Wl,--exclude-all-symbols
+LINK_child64 := $(LINK_child) -Wl,--image-base,0x6ffff0000000
+LINK_child32 := $(LINK_child) -Wl,--image-base,0x6d000000
+
+LIBS_windows64 := -lntdll
+LIBS_windows32 := -lntdll
+
 # $(call program,FILE,LANE,SOURCES)
 define program
 $(call remember,$1.list,$(LINK_$2) $3)
 $1: $(call objects,$2,$3) $1.list
 	$$(call say,LINK,$$@)
-	$$(Q)$(COMPILER_$2) $(LINK_$2) -o $$@ $(call objects,$2,$3)
+	$$(Q)$(COMPILER_$2) $(LINK_$2) -o $$@ $(call objects,$2,$3) $(LIBS_$2)
+endef
+
+# $(call child_dll,FILE,WIDTH,SOURCES)
+define child_dll
+$(call remember,$1.list,$(LINK_child$2) $3)
+$1: $(call objects,windows$2,$3) $1.list
+	$$(call say,DLL,$$@)
+	$$(Q)$(COMPILER_windows$2) $(LINK_child$2) -o $$@ $(call objects,windows$2,$3) $(LIBS_windows$2)
 endef
 
 # Guest DLLs ---------------------------------------------------------------------------------------------------
@@ -141,9 +172,9 @@ DLL_NAMES := $(basename $(notdir $(DLL_SOURCES)))
 DLLS64 := $(DLL_NAMES:%=$(BUILD)/dlls64/%.dll)
 DLLS32 := $(DLL_NAMES:%=$(BUILD)/dlls32/%.dll)
 
-PROGRAMS := $(if $(wildcard $(MAIN_SOURCE)),$(BUILD)/peload) $(if $(LDR64_SOURCES),$(BUILD)/ldr64.dll) $(DLLS64)
+PROGRAMS := $(if $(wildcard $(MAIN_SOURCE)),$(BUILD)/peload $(BUILD)/peload.exe $(BUILD)/peload64.dll) $(if $(LDR64_SOURCES),$(BUILD)/ldr64.dll) $(DLLS64)
 ifeq ($(PELOAD32),1)
-PROGRAMS += $(if $(wildcard $(MAIN_SOURCE)),$(BUILD)/peload32) $(if $(LDR32_SOURCES),$(BUILD)/ldr32.dll) $(DLLS32)
+PROGRAMS += $(if $(wildcard $(MAIN_SOURCE)),$(BUILD)/peload32 $(BUILD)/peload32.exe $(BUILD)/peload32.dll) $(if $(LDR32_SOURCES),$(BUILD)/ldr32.dll) $(DLLS32)
 endif
 
 # Goals that build nothing by themselves must not touch $(BUILD), nor need a compiler: `deps` brings it, and
@@ -157,10 +188,14 @@ endif
 
 $(foreach l,$(LANES),$(eval $(call lane,$l)))
 $(eval $(call program,$(BUILD)/peload,host64,$(HOST64_SOURCES)))
+$(eval $(call program,$(BUILD)/peload.exe,windows64,$(PROGRAM_SOURCES)))
+$(eval $(call child_dll,$(BUILD)/peload64.dll,64,$(PROGRAM_SOURCES)))
 $(eval $(call guest_dll,$(BUILD)/ldr64.dll,guest64,$(LDR64_SOURCES),$(wildcard loader/ldr/*.def loader/ldr/x64/*.def),$(BASE_ldr64)))
 $(foreach n,$(DLL_NAMES),$(eval $(call small_dll,$(BUILD)/dlls64,guest64,$n)))
 ifeq ($(PELOAD32),1)
 $(eval $(call program,$(BUILD)/peload32,host32,$(HOST32_SOURCES)))
+$(eval $(call program,$(BUILD)/peload32.exe,windows32,$(PROGRAM_SOURCES)))
+$(eval $(call child_dll,$(BUILD)/peload32.dll,32,$(PROGRAM_SOURCES)))
 $(eval $(call guest_dll,$(BUILD)/ldr32.dll,guest32,$(LDR32_SOURCES),$(wildcard loader/ldr/*.def loader/ldr/x86/*.def),$(BASE_ldr32)))
 $(foreach n,$(DLL_NAMES),$(eval $(call small_dll,$(BUILD)/dlls32,guest32,$n)))
 endif
@@ -207,11 +242,12 @@ demo: deps ## set up, build and load one EXE, telling the story
 install: all ## install below PREFIX (default /usr/local), under DESTDIR
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/peload/dlls64
 	install -m 755 $(BUILD)/peload $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(BUILD)/peload.exe $(BUILD)/peload64.dll $(DESTDIR)$(PREFIX)/lib/peload/
 	install -m 644 $(BUILD)/ldr64.dll $(DESTDIR)$(PREFIX)/lib/peload/
 	$(if $(DLLS64),install -m 644 $(DLLS64) $(DESTDIR)$(PREFIX)/lib/peload/dlls64/)
 ifeq ($(PELOAD32),1)
 	install -d $(DESTDIR)$(PREFIX)/lib/peload/dlls32
-	install -m 755 $(BUILD)/peload32 $(DESTDIR)$(PREFIX)/lib/peload/
+	install -m 755 $(BUILD)/peload32 $(BUILD)/peload32.exe $(BUILD)/peload32.dll $(DESTDIR)$(PREFIX)/lib/peload/
 	install -m 644 $(BUILD)/ldr32.dll $(DESTDIR)$(PREFIX)/lib/peload/
 	$(if $(DLLS32),install -m 644 $(DLLS32) $(DESTDIR)$(PREFIX)/lib/peload/dlls32/)
 endif

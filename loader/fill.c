@@ -146,7 +146,7 @@ static void write_bytes(struct loader *loader, struct ld_module *module)
         uint64_t address = module->base + plan->rva.value;
         if (!plan->raw_size || plan->kind == PE_REGION_GAP || plan->kind == PE_REGION_ZERO)
             continue;
-        struct pe_span raw;
+        struct pe_span raw = {NULL, 0};
         bool there = pe_span_slice((struct pe_span){module->file.bytes, module->file.size}, plan->raw_off.value,
                                    plan->raw_size, &raw);
         assert(there && plan->raw_size <= plan->size);

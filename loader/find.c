@@ -130,6 +130,8 @@ bool ld_find(struct loader *loader, const char *name, const struct ld_module *im
     }
 
     *already = ld_module_by_name(loader, full);
+    if (!*already && loader->system)
+        *already = loader->system(loader, full, false);
     if (*already) {
         LD_TRACE(loader->trace, LD_FIND, .verb = "already", .module = (*already)->name, .name = name,
                  .detail = importer ? importer->name : NULL, .address = (*already)->base);
@@ -139,6 +141,8 @@ bool ld_find(struct loader *loader, const char *name, const struct ld_module *im
     size_t folder = 0;
     enum host_result result;
     if (!find_known(loader, full, path, room) && !search(loader, full, &folder, path, room, &result)) {
+        if (result == HOST_OK && loader->system && (*already = loader->system(loader, full, true)))
+            return true;
         if (result == HOST_OK)
             return not_found(error, full, importer, "no folder of the search path has this file");
         ld_fail_host(error, LD_FIND, NULL, result, "a folder of the search path cannot be searched");

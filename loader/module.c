@@ -67,6 +67,10 @@ static void give_tls_slot_back(struct loader *loader, struct ld_module *module)
 {
     if (module->tls_slot < 0)
         return;
+    if (loader->tls_give) {
+        loader->tls_give(loader, module);
+        return;
+    }
     assert((unsigned)module->tls_slot < loader->tls_count && loader->tls_modules[module->tls_slot] == module);
     loader->tls_modules[module->tls_slot] = NULL;
     while (loader->tls_count && !loader->tls_modules[loader->tls_count - 1])
@@ -85,7 +89,7 @@ void ld_module_free(struct loader *loader, struct ld_module *module)
     loader->count--;
 
     give_tls_slot_back(loader, module);
-    if (module->base)
+    if (module->base && !module->is_system)
         host->vm_release(host, module->base, module->source.size_of_image);
     if (module->is_main && loader->occupied_size) {
         host->vm_release(host, loader->occupied, loader->occupied_size);

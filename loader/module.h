@@ -35,6 +35,7 @@ struct ld_module {
     /* find */
     char *path;                     /* host path, UTF-8 */
     char *name;                     /* base name, spelled as by whoever asked first (the file's own letters otherwise) */
+    bool is_system;                 /* mapped and kept by the operating system: looked into, never written or freed */
     struct host_file file;          /* open until protect is done, then closed */
 
     /* open */
@@ -95,6 +96,10 @@ struct loader {
     const char *known_folder;       /* where known DLLs are looked for before everything else; NULL: there are none */
     const struct pe_image *apisets; /* apisetschema.dll's image, NULL: none */
 
+    /* find: a lane over an operating system's own loader answers with that one's module (is_system, pinned). Asked before
+     * the folders (`searched` false: what must be the system's) and behind them. NULL: no such lane, or no such DLL. */
+    struct ld_module *(*system)(struct loader *loader, const char *name, bool searched);
+
     uint16_t machine;               /* PE_MACHINE_* of every module; 0: the first module's decides */
 
     /* place */
@@ -124,6 +129,9 @@ struct loader {
     /* tls: slots in use, rising; slot 0 is the first module's. */
     struct ld_module **tls_modules; /* malloc'd; NULL entry: free slot */
     unsigned tls_count;
+    /* Where somebody else numbers the slots: takes one for the module (-1: none to be had), gives it back. NULL: we do. */
+    int (*tls_take)(struct loader *loader, struct ld_module *module);
+    void (*tls_give)(struct loader *loader, struct ld_module *module);
 
     void *lane;                     /* the lane's own state, for redirect and missing */
 };

@@ -11,6 +11,10 @@
 static bool take_slot(struct loader *loader, struct ld_module *module)
 {
     unsigned slot = 0;
+    if (loader->tls_take) {
+        module->tls_slot = loader->tls_take(loader, module);
+        return module->tls_slot >= 0;
+    }
     while (slot < loader->tls_count && loader->tls_modules[slot])
         slot++;
     if (slot == loader->tls_count) {

@@ -12,13 +12,16 @@ pe/                          | pe/                                              
 loader/PHASE\.[ch]           | pe/ loader/(module|trace|host|load|apiset|PHASE)\.h                       | library
 loader/host\.h               | -                                                                         | freestanding
 loader/host/linux/           | loader/host\.h loader/host/[a-z]+\.h loader/host/linux/                   | any
+loader/host/win32/           | loader/host\.h loader/host/[a-z0-9]+\.h loader/host/win32/                | any
 loader/host/sim/             | loader/host\.h loader/host/[a-z]+\.h loader/host/sim/                     | library
-loader/host/[a-z]+\.[ch]     | loader/host\.h loader/host/[a-z]+\.h                                      | library
+loader/host/[a-z0-9]+\.[ch]  | loader/host\.h loader/host/[a-z0-9]+\.h                                      | library
 loader/nt/                   | loader/nt/ loader/host\.h                                                 | any
 loader/ldr/                  | loader/ldr/ loader/nt/(abi|types|status)\.h                               | guest
 loader/dlls/                 | loader/dlls/ loader/nt/abi\.h                                             | guest
 loader/inspect/              | pe/ loader/[a-z0-9_]+\.h loader/inspect/                                  | any
 loader/native/               | pe/ loader/[a-z0-9_]+\.h loader/(nt|native)/ loader/host/[a-z]+\.h        | any
+loader/win32/                | pe/ loader/[a-z0-9_]+\.h loader/win32/ loader/host/win32\.h               | any
+loader/cli/win32/            | pe/ loader/[a-z0-9_]+\.h loader/(win32|inspect|cli)/ loader/nt/status\.h loader/host/win32\.h | any
 loader/cli/                  | pe/ loader/[a-z0-9_]+\.h loader/(nt|native|inspect|cli)/ loader/host/[a-z]+\.h | any
 loader/[a-z0-9_]+\.[ch]      | pe/ loader/[a-z0-9_]+\.h                                                  | library
 '

@@ -1,18 +1,18 @@
 /* The commands, and the only place that prints. stdout is data, stderr is talk.
  *
  *   main.c        which command; help. Read this file first, then run.c.
- *   run.c         `run`: options -> native lane -> exit status
  *   check.c       `run --check`
- *   places.c      where the DLL set, our own DLLs and drive C: are
  *   tell.c        one good sentence for an error; colours
  *   trace_text.c  --trace: one line an event
  *   story.c       -v: the same events, told to a person
- *   report.c      an exception that nobody handled
  *   symbols.c     names of functions from a file's COFF symbol table
- *   source.c      a file opened for reading only, as `info` and `map` want it
  *   info*.c       `info`
  *   map*.c        `map`
- *   output.c      tables as text or JSON from the same rows */
+ *   output.c      tables as text or JSON from the same rows
+ *   linux/        run.c: `run` on the native lane; spawn.c: `spawn` through Wine; places.c: where the DLL set, our own DLLs
+ *                 and drive C: are; report.c: an exception that nobody handled; source.c, machine.c
+ *   win32/        entry.c: the two beginnings; run.c, stub.c, child.c: `run` as parent, the child's EXE, and as child;
+ *                 spawn.c: the normal paths; words.c: the command line; source.c, machine.c */
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 
@@ -30,6 +30,7 @@ enum { CLI_DIGITS = sizeof(void *) * 2 };
 
 /* A command gets the words behind its name, arguments[0] being the name; it returns an exit status. */
 int cli_run(int count, char **arguments);
+int cli_spawn(int count, char **arguments);
 int cli_info(int count, char **arguments);
 int cli_map(int count, char **arguments);
 
@@ -37,9 +38,11 @@ int cli_map(int count, char **arguments);
 /* Tells about an option that getopt_long refused; returns CLI_USAGE_OR_WORLD. */
 int cli_usage(const char *command);
 
-/* ---- places.c: each text stays for the life of the process. */
+/* ---- linux/places.c: each text stays for the life of the process. */
 /* The folder of the DLL set: `wanted` (--dll-path), or the environment, or the cache. NULL: told why not. */
 const char *cli_dll_set(const char *wanted);
+const char *cli_dll_set_if_any(void); /* the same without words */
+const char *cli_wine_prefix(void);    /* NULL: nobody says where */
 const char *cli_companions(void); /* NULL: told why not */
 const char *cli_drive_c(void);    /* "" where nothing says */
 /* The program itself, with symbolic links resolved. NULL: unknown. */
@@ -55,9 +58,14 @@ int cli_status_of(const struct ld_error *error);
 /* May this stream be coloured? Terminals only, and never under NO_COLOR. */
 bool cli_colours(FILE *stream);
 
+/* ---- machine.c */
+/* To a file descriptor on Linux, to a HANDLE on Windows: past the C library, at once. */
+void cli_write(intptr_t to, const char *text, size_t length);
+uint64_t cli_clock(void); /* nanoseconds, monotonic */
+
 /* ---- trace_text.c: a sink for ld_trace whose context is a struct cli_trace. */
 struct cli_trace {
-    int fd;           /* where lines go */
+    intptr_t fd;      /* where lines go, as cli_write wants it */
     uint32_t mask;    /* phases that are wanted as lines: the story may need more */
 };
 void cli_trace_event(const struct cli_trace *trace, const struct ld_event *event);
@@ -76,7 +84,7 @@ void cli_story_exit(uint32_t exit_code);
 void cli_check_missing(const struct ld_error *error);
 int cli_check_end(const char *program, const struct loader *loader, bool json); /* an exit status */
 
-/* ---- report.c */
+/* ---- linux/report.c */
 struct nt_exception;
 struct nt_context;
 void cli_report_unhandled(const struct nt_exception *record, const struct nt_context *context);

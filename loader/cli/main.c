@@ -16,7 +16,8 @@ static const char help[] =
     "Usage: peload COMMAND [OPTIONS] FILE [ARGUMENTS]\n"
     "\n"
     "Commands (each has its own --help)\n"
-    "  run    load FILE by hand and run it natively in this process; no sandbox: it has your rights\n"
+    "  run    load FILE by hand and run it (Linux: in this process, Windows: in a child); no sandbox: it has your rights\n"
+    "  spawn  have the operating system's own loader start FILE (Linux: Wine's), for comparison\n"
     "  info   print headers and tables of FILE; nothing of it is executed\n"
     "  map    print the planned layout of FILE: file offsets beside addresses in the image\n"
     "\n"
@@ -27,7 +28,7 @@ static const char help[] =
 static const struct command {
     const char *name;
     int (*function)(int count, char **arguments);
-} commands[] = {{"run", cli_run}, {"info", cli_info}, {"map", cli_map}};
+} commands[] = {{"run", cli_run}, {"spawn", cli_spawn}, {"info", cli_info}, {"map", cli_map}};
 
 int cli_usage(const char *command)
 {
@@ -48,7 +49,7 @@ int main(int count, char **arguments)
         return cli_usage(NULL);
     }
     if (optind == count) {
-        cli_say("no command: run, info or map");
+        cli_say("no command: run, spawn, info or map");
         return cli_usage(NULL);
     }
     const char *word = arguments[optind];

@@ -93,7 +93,8 @@ static bool is_utf8(void)
         locale = getenv("LC_CTYPE");
     if (!locale || !*locale)
         locale = getenv("LANG");
-    return locale && (strcasestr(locale, "UTF-8") || strcasestr(locale, "UTF8"));
+    const char *set = locale ? strchr(locale, '.') : NULL;
+    return set && (!strncasecmp(set, ".UTF-8", 6) || !strncasecmp(set, ".UTF8", 5));
 }
 
 /* Executable outranks every other colour; the rights always stand as text too. */

@@ -6,7 +6,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { NAME = 40, REGIONS = 128, EXPORTERS = 64 };
 
@@ -38,7 +37,7 @@ static struct {
     unsigned ordered;
     char start[200];
     bool told, told_order, colour;
-    struct timespec begun;
+    uint64_t begun;
 } story;
 
 void cli_story_open(FILE *stream, const char *program)
@@ -46,7 +45,7 @@ void cli_story_open(FILE *stream, const char *program)
     story.stream = stream;
     story.program = program;
     story.colour = cli_colours(stream);
-    clock_gettime(CLOCK_MONOTONIC, &story.begun);
+    story.begun = cli_clock();
 }
 
 /* ---- keeping ------------------------------------------------------------------------------------ */
@@ -292,9 +291,7 @@ void cli_story_loaded(void)
 /* Told when the program's own turn comes: until then initialisers may bring further modules. */
 static void order_tell(bool came_to_it)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    double milliseconds = (double)(now.tv_sec - story.begun.tv_sec) * 1e3 + (double)(now.tv_nsec - story.begun.tv_nsec) / 1e6;
+    double milliseconds = (double)(cli_clock() - story.begun) / 1e6;
     story.told_order = true;
     step(8, "order");
     fprintf(story.stream, "%s\n", story.ordered ? story.order : "nothing to initialise");

@@ -9,7 +9,6 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
-#include <unistd.h>
 
 /* What the four numbers of an event are called. NULL verb: every event of the phase that stands in no other row. */
 static const struct labels {
@@ -55,12 +54,7 @@ __attribute__((format(printf, 2, 3))) static void add(struct line *line, const c
 static void line_write(const struct cli_trace *trace, struct line *line)
 {
     line->text[line->length++] = '\n';
-    for (size_t at = 0; at < line->length;) {
-        ssize_t written = write(trace->fd, line->text + at, line->length - at);
-        if (written <= 0)
-            return; /* nobody listens any more: the guest goes on */
-        at += (size_t)written;
-    }
+    cli_write(trace->fd, line->text, line->length);
 }
 
 void cli_trace_event(const struct cli_trace *trace, const struct ld_event *event)

@@ -66,7 +66,7 @@ static struct {
     struct cli_trace lines;
     struct ld_trace trace;
     const char *program, *trace_file, *status_file, *dll_path;
-    int status_fd; /* -1: nobody asked */
+    intptr_t status_fd; /* -1: nobody asked */
     bool check, json, story;
     bool unhandled; /* an exception ends the process */
     char **environment; /* malloc'd; grows by --env */
@@ -117,7 +117,7 @@ static void status_write(uint32_t code, const char *how)
 {
     char line[64];
     int length = snprintf(line, sizeof line, "%" PRIu32 " 0x%08" PRIX32 " %s\n", code, code, how);
-    if (run.status_fd >= 0 && write(run.status_fd, line, (size_t)length) != length)
+    if (run.status_fd >= 0 && write((int)run.status_fd, line, (size_t)length) != length)
         cli_say("%s: %s", run.status_file, strerror(errno));
 }
 
@@ -195,7 +195,7 @@ static int option_take(int option)
 }
 
 /* Files are opened before anything is loaded, so that a wrong path is told in time. */
-static bool file_open(const char *path, int *fd)
+static bool file_open(const char *path, intptr_t *fd)
 {
     if (!path)
         return true;

@@ -37,27 +37,49 @@ static bool holds(const char *folder, const char *name)
     return access(path, R_OK) == 0;
 }
 
+static const char *const dll_set_proof = sizeof(void *) == 8 ? "x86_64-windows/ntdll.dll" : "i386-windows/ntdll.dll";
+
+/* Where a set ought to be, and who said so. NULL: nobody did. */
+static const char *dll_set_place(const char *wanted, const char **told)
+{
+    static char path[PATH_ROOM + 16];
+    const char *set = wanted;
+    *told = "--dll-path";
+    if (!set && (set = variable("PELOAD_DLL_PATH")))
+        *told = "PELOAD_DLL_PATH";
+    if (!set && base_folder(path, "PELOAD_CACHE", "XDG_CACHE_HOME", ".cache")) {
+        *told = "the cache folder";
+        set = strcat(path, "/current");
+    }
+    return set;
+}
+
 const char *cli_dll_set(const char *wanted)
 {
-    static const char *const proof = sizeof(void *) == 8 ? "x86_64-windows/ntdll.dll" : "i386-windows/ntdll.dll";
-    static char path[PATH_ROOM + 16];
-    const char *told = "the cache folder", *set = wanted;
-    if (set)
-        told = "--dll-path";
-    else if ((set = variable("PELOAD_DLL_PATH")))
-        told = "PELOAD_DLL_PATH";
-    else {
-        if (!base_folder(path, "PELOAD_CACHE", "XDG_CACHE_HOME", ".cache")) {
-            cli_say("no DLL set: neither --dll-path nor PELOAD_DLL_PATH, PELOAD_CACHE, XDG_CACHE_HOME or HOME says where");
-            return NULL;
-        }
-        strcat(path, "/current");
-        set = path;
-    }
-    if (holds(set, proof))
+    const char *told, *set = dll_set_place(wanted, &told);
+    if (set && holds(set, dll_set_proof))
         return set;
-    cli_say("no Windows DLLs here: %s (%s) lacks %s; `make deps` fetches a set, --dll-path names another", set, told, proof);
+    if (set)
+        cli_say("no Windows DLLs here: %s (%s) lacks %s; `make deps` fetches a set, --dll-path names another", set, told,
+                dll_set_proof);
+    else
+        cli_say("no DLL set: neither --dll-path nor PELOAD_DLL_PATH, PELOAD_CACHE, XDG_CACHE_HOME or HOME says where");
     return NULL;
+}
+
+const char *cli_dll_set_if_any(void)
+{
+    const char *told, *set = dll_set_place(NULL, &told);
+    return set && holds(set, dll_set_proof) ? set : NULL;
+}
+
+const char *cli_wine_prefix(void)
+{
+    static char path[PATH_ROOM + 16];
+    const char *own = variable("PELOAD_WINEPREFIX");
+    if (own)
+        return own;
+    return base_folder(path, "PELOAD_CACHE", "XDG_CACHE_HOME", ".cache") ? strcat(path, "/wine") : NULL;
 }
 
 const char *cli_own_path(void)

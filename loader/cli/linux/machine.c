@@ -1,0 +1,22 @@
+/* What the portable files of the command line ask of the machine. */
+#include "loader/cli/cli.h"
+
+#include <time.h>
+#include <unistd.h>
+
+void cli_write(intptr_t to, const char *text, size_t length)
+{
+    for (size_t at = 0; at < length;) {
+        ssize_t written = write((int)to, text + at, length - at);
+        if (written <= 0)
+            return; /* nobody listens any more: the guest goes on */
+        at += (size_t)written;
+    }
+}
+
+uint64_t cli_clock(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}

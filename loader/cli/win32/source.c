@@ -1,0 +1,58 @@
+/* A file to be looked at: mapped for reading only, validated once. */
+#include "loader/cli/cli.h"
+#include "loader/host/win32.h"
+
+#include <stdlib.h>
+
+static struct host_file opened; /* one at a time */
+
+static bool refuse(const char *path, const char *why, int *status, int with)
+{
+    cli_say("%s: %s", path, why);
+    *status = with;
+    return false;
+}
+
+static enum host_result open_file(const char *path)
+{
+    struct host *host = host_win32_open();
+    enum host_result result = host ? host->file_open(host, path, &opened) : HOST_NO_MEMORY;
+    host_win32_close(host);
+    return result;
+}
+
+bool cli_source_open(struct cli_source *source, const char *path, int *status)
+{
+    struct pe_error error = {0};
+    enum host_result result = open_file(path);
+    source->ntstatus = result == HOST_NOT_FOUND ? LD_STATUS_OBJECT_NAME_NOT_FOUND : result == HOST_DENIED ? LD_STATUS_ACCESS_DENIED
+                                                                                 : PE_STATUS_INVALID_FILE_FOR_SECTION;
+    switch (result) {
+    case HOST_OK: break;
+    case HOST_NOT_FOUND: return refuse(path, "no such file", status, CLI_NOT_FOUND);
+    case HOST_DENIED: return refuse(path, "no permission to read it", status, CLI_NOT_LOADABLE);
+    case HOST_NOT_A_FILE: return refuse(path, "a directory or a device, not a program", status, CLI_NOT_LOADABLE);
+    default: return refuse(path, "it cannot be read", status, CLI_USAGE_OR_WORLD);
+    }
+    source->bytes = (struct pe_span){opened.bytes, opened.size};
+    if (!opened.size) {
+        cli_source_close(source);
+        return refuse(path, "an empty file", status, CLI_NOT_LOADABLE);
+    }
+    if (pe_open(&source->image, source->bytes, PE_FORM_FILE, &error))
+        return true;
+    source->ntstatus = error.ntstatus ? error.ntstatus : PE_STATUS_INVALID_IMAGE_FORMAT;
+    cli_tell_pe(path, &error);
+    *status = CLI_NOT_LOADABLE;
+    cli_source_close(source);
+    return false;
+}
+
+void cli_source_close(struct cli_source *source)
+{
+    struct host *host = host_win32_open();
+    if (host)
+        host->file_close(host, &opened);
+    host_win32_close(host);
+    source->bytes = (struct pe_span){NULL, 0};
+}

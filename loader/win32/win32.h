@@ -1,0 +1,79 @@
+/* The win32 lane: the loading phases in a child process of peload.exe, on the operating system's own DLLs.
+ *
+ *   process.c   the order in which the program is built and started. Read this file first.
+ *   system.c    DLLs that stay the operating system's, as modules that imports can be bound to
+ *   library.c   what the program asks about modules (GetModuleHandle, LoadLibrary, ...), answered for ours
+ *   resource.c  the same for resources
+ *   notify.c    initialisers and TLS callbacks, in order, for all four reasons
+ *   donor.c     small DLLs made here, by which the operating system tells of threads and hands out TLS slots
+ *   order.*     what parent and child tell each other
+ *
+ * Nothing in a system DLL is patched, no private list is written. Two documented-in-practice fields of the PEB are ours:
+ * ImageBaseAddress and the parameters' ImagePathName. What cannot be had so is told as a step "skipped".
+ * It must not print: the command line gives it functions to tell things to. */
+#ifndef WIN32_WIN32_H
+#define WIN32_WIN32_H
+
+#include "loader/load.h"
+#include "loader/win32/order.h"
+
+#include <windows.h>
+
+struct win32_options {
+    const char *program;                 /* host path of the EXE */
+    const WCHAR *folder;                 /* for the donors' files */
+    uint64_t kept_base, kept_size;       /* the process's main image, which the program takes over; 0: none */
+    enum win32_manual manual;
+    bool occupy;
+    struct ld_trace *trace;
+    void (*missing)(struct loader *loader, const struct ld_error *error); /* --check: collect, do not stop */
+    void (*start_failed)(uint32_t status, const char *module);            /* an initialiser failed */
+    void (*detached)(void);                                               /* the process ends in order */
+};
+
+struct win32 {
+    struct win32_options options;
+    struct loader loader;
+    struct ld_module *main;
+    const char *search[3];
+    char folder[LD_PATH_ROOM], system_folder[LD_PATH_ROOM];
+    WCHAR path[LD_PATH_ROOM];            /* of the EXE, as Windows spells it */
+    unsigned initialised;                /* counts init_index */
+    unsigned donors;
+};
+extern struct win32 win32; /* one child is one program */
+
+/* Maps and binds the program and all it needs; no instruction of it has run when it returns. */
+bool win32_prepare(const struct win32_options *options, struct ld_error *error);
+_Noreturn void win32_start(void);
+
+/* ---- between the files of this folder ---- */
+
+struct ld_module *win32_system(struct loader *loader, const char *name, bool searched); /* system.c */
+uint64_t win32_redirect(struct loader *loader, const struct ld_module *exporter, const char *name, uint32_t len); /* library.c */
+uint64_t win32_resource_function(const char *name, uint32_t len); /* resource.c */
+struct ld_module *win32_module(const void *handle); /* one of ours by its base; NULL: none */
+
+/* notify.c. The lock is the operating system's loader lock: it is held when we are told of threads, so only its order is safe. */
+ULONG_PTR win32_lock(void);
+void win32_unlock(ULONG_PTR cookie);
+bool win32_attach(struct ld_module *root);   /* initialises it and what it needs; false: one refused */
+void win32_detach(struct ld_module *module); /* FreeLibrary: one module's own code, no more */
+BOOL WINAPI win32_notify(HINSTANCE donor, DWORD reason, void *reserved); /* the first donor's DllMain */
+
+/* donor.c */
+struct win32_donor {
+    BOOL (WINAPI *notify)(HINSTANCE, DWORD, void *); /* NULL: none */
+    bool has_tls;
+    const void *data; /* initial values of the block */
+    uint32_t data_size, zero_fill, alignment;
+};
+HMODULE win32_donor_load(const struct win32_donor *donor, uint32_t *slot); /* NULL: GetLastError() */
+int win32_tls_take(struct loader *loader, struct ld_module *module);
+void win32_tls_give(struct loader *loader, struct ld_module *module);
+
+/* process.c: UTF-8 and '/' <-> UTF-16 and '\'. False: too long, or no such text. */
+bool win32_path_wide(const char *path, WCHAR *wide, size_t room);
+bool win32_path_host(const WCHAR *wide, char *path, size_t room);
+
+#endif

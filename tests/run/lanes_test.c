@@ -1,0 +1,288 @@
+/* Every row of tests/samples/table.txt on the lanes os (CreateProcess) and win32 (peload.exe's own hand), both under Wine
+ * and both through `peload spawn`. Where there is no Wine, the rows are skipped, and it is said. */
+#include "tests/support/process.h"
+#include "tests/support/table.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define PELOAD TEST_BUILD "/peload"
+#define EXPECTED "tests/samples/"
+#define PREFIX TEST_BUILD "/tests/wine"
+#define STATUS TEST_BUILD "/tests/lane-status"
+
+static const struct table_machine machines[] = {
+    {"x64", "x86", TEST_BUILD "/samples/x64/"}, {"x86", "x64", TEST_BUILD "/samples/x86/"},
+};
+
+struct lane { const char *name, *option; bool is_os; };
+static const struct lane lanes[] = {{"os", "--lane=os", true}, {"win32", "--lane=win32", false}};
+
+struct lane_row { struct table_row row; const struct lane *lane; };
+
+static bool has_wine, has_wine32;
+
+/* ---- one row ------------------------------------------------------------------------------------------ */
+
+struct expectation { uint32_t exit; const char *output; const char *how; char buffer[64]; };
+
+/* On the lane os everything is Wine's; on win32 what a loader does is ours, and only what the table marks "win32-as-wine"
+ * is Wine's: answers of the system beneath. */
+static void expect(const struct lane_row *test, struct expectation *expected)
+{
+    const struct table_row *row = &test->row;
+    bool as_wine = test->lane->is_os || table_row_has(row, "win32-as-wine");
+    char number[32];
+    *expected = (struct expectation){.exit = row->exit, .output = row->output};
+    if (as_wine && table_row_value(row, "wine-exit=", number, sizeof number))
+        expected->exit = (uint32_t)strtoull(number, NULL, 0);
+    if (as_wine && table_row_value(row, "wine-output=", expected->buffer, sizeof expected->buffer))
+        expected->output = expected->buffer;
+    if (table_row_has(row, "unloadable") && expected->exit == row->exit)
+        expected->how = "refused";
+}
+
+static void output_hold(const struct process *process, const struct table_row *row, const char *file)
+{
+    char path[256];
+    size_t size;
+    snprintf(path, sizeof path, EXPECTED "%.*s.%s.out", (int)strcspn(file, "."), file, row->machine->name);
+    if (access(path, R_OK))
+        snprintf(path, sizeof path, EXPECTED "%s", file);
+    char *expected = text_read(path, &size);
+    assert_non_null(expected);
+    bool same = size == process->output_size && !memcmp(expected, process->output, size);
+    if (!same)
+        fprintf(stderr, "expected %s\n%s\ngot\n%s\nstandard error\n%s\n", path, expected, process->output, process->errors);
+    free(expected);
+    assert_true(same);
+}
+
+static void status_hold(const struct process *process, const struct expectation *expected)
+{
+    size_t size;
+    char *status = text_read(STATUS, &size), begin[64];
+    snprintf(begin, sizeof begin, "%u 0x%08X %s", expected->exit, expected->exit, expected->how ? expected->how : "");
+    bool same = status && !strncmp(status, begin, strlen(begin));
+    if (!same)
+        fprintf(stderr, "expected status %s\ngot %s\nstandard error\n%s\n", begin, status ? status : "none", process->errors);
+    free(status);
+    assert_true(same);
+}
+
+static void row_runs(void **state)
+{
+    struct lane_row *test = *state;
+    struct table_row *row = &test->row;
+    char path[256], input[256];
+    const char *arguments[TABLE_WORDS + 8] = {PELOAD, "spawn", test->lane->option, "--status-file=" STATUS};
+    unsigned count = 4;
+    struct expectation expected;
+    bool is_x86 = !strcmp(row->machine->name, "x86");
+    if (!has_wine || (is_x86 && !has_wine32) || (is_x86 && table_row_has(row, "wine-not-x86")) ||
+        (test->lane->is_os && table_row_has(row, "occupy=")))
+        skip();
+    if (table_row_has(row, "occupy="))
+        arguments[count++] = "--occupy";
+    snprintf(path, sizeof path, "%s%s.exe", row->machine->folder, row->name);
+    arguments[count++] = path;
+    for (char **word = row->arguments; *word; word++)
+        arguments[count++] = *word;
+    snprintf(input, sizeof input, EXPECTED "%s", row->input ? row->input : "");
+    struct process process = {.arguments = arguments, .input = row->input ? input : NULL,
+                              .environment = (const char *const *)row->environment, .seconds = 60};
+    unlink(STATUS);
+    expect(test, &expected);
+    assert_true(process_run(&process));
+    process.output_size = text_unix(process.output, process.output_size);
+    if (process.timed_out)
+        fprintf(stderr, "ended at its time limit\n");
+    output_hold(&process, row, expected.output);
+    status_hold(&process, &expected);
+    process_free(&process);
+}
+
+/* ---- what one sample shows ----------------------------------------------------------------------------- */
+
+/* Runs peload with these words under Wine; the caller frees. */
+static void lane_run(struct process *process, const char *const *arguments)
+{
+    if (!has_wine)
+        skip();
+    *process = (struct process){.arguments = arguments, .seconds = 60};
+    unlink(STATUS);
+    assert_true(process_run(process));
+}
+
+static void lines_hold(const char *text, const char *const *expected)
+{
+    for (; *expected; expected++)
+        if (!(text = strstr(text, *expected)))
+            fail_msg("not there, or not in this order: %s", *expected);
+}
+
+/* CreateProcess by name alone, by one text, suspended: the IDs are told before the end is. */
+static void spawn_has_three_ways(void **state)
+{
+    static const char *const ways[][7] = {
+        {PELOAD, "spawn", "--application", TEST_BUILD "/samples/x64/hello.exe", NULL},
+        {PELOAD, "spawn", "--command-line", "\"" TEST_BUILD "/samples/x64/hello.exe\" --exit 0", NULL},
+        {PELOAD, "spawn", "--suspended", "--inherit", TEST_BUILD "/samples/x64/hello.exe", NULL},
+    };
+    static const char *const told[] = {"process handle 0x", ", ID ", "thread handle 0x", "ended by itself, exit code 0 (0x00000000)", NULL};
+    struct process process;
+    (void)state;
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        lane_run(&process, ways[i]);
+        assert_int_equal(process.status, 0);
+        assert_non_null(strstr(process.output, "hello from hello.exe"));
+        lines_hold(process.errors, told);
+        process_free(&process);
+    }
+}
+
+/* Its own DLLs are mapped by hand, recursively and late; with --manual=exe none is. */
+static void manual_says_how_much(void **state)
+{
+    static const char *const app[] = {PELOAD, "spawn", "--lane=win32", "--trace=place", TEST_BUILD "/samples/x64/graph.exe", NULL};
+    static const char *const exe[] = {PELOAD, "spawn", "--lane=win32", "--manual=exe", "--trace=place", TEST_BUILD "/samples/x64/graph.exe", NULL};
+    static const char *const by_hand[] = {" graph.exe ", " graph_a.dll ", " graph_b.dll ", " graph_late.dll ", NULL};
+    struct process process;
+    (void)state;
+    lane_run(&process, app);
+    assert_int_equal(process.status, 0);
+    lines_hold(process.errors, by_hand);
+    process_free(&process);
+    lane_run(&process, exe);
+    assert_non_null(strstr(process.errors, " graph.exe "));
+    assert_null(strstr(process.errors, " graph_a.dll "));
+    process_free(&process);
+}
+
+static void everything_missing_is_listed(void **state)
+{
+    static const char *const arguments[] = {PELOAD, "spawn", "--lane=win32", "--check", TEST_BUILD "/samples/x64/missing_function.exe", NULL};
+    static const char *const told[] = {"absent_number", "#999", "2 missing", NULL};
+    struct process process;
+    (void)state;
+    lane_run(&process, arguments);
+    assert_int_equal(process.status, 126);
+    lines_hold(process.errors, told);
+    process_free(&process);
+}
+
+static void no_program_is_refused(void **state)
+{
+    static const char *const arguments[] = {PELOAD, "spawn", "--lane=win32", "--status-file=" STATUS, "tests/samples/table.txt", NULL};
+    struct process process;
+    size_t size;
+    (void)state;
+    lane_run(&process, arguments);
+    assert_int_equal(process.status, 126);
+    char *status = text_read(STATUS, &size);
+    assert_non_null(status);
+    assert_non_null(strstr(status, " refused\n"));
+    free(status);
+    process_free(&process);
+}
+
+/* ---- what needs no Wine ------------------------------------------------------------------------------- */
+
+static void native_lane_is_one_of_them(void **state)
+{
+    static const char *const arguments[] = {PELOAD, "spawn", "--lane=native", TEST_BUILD "/samples/x64/hello.exe", "--exit", "42", NULL};
+    struct process process = {.arguments = arguments};
+    (void)state;
+    assert_true(process_run(&process));
+    assert_int_equal(process.status, 42);
+    assert_non_null(strstr(process.output, "hello from hello.exe"));
+    process_free(&process);
+}
+
+static void missing_wine_is_told(void **state)
+{
+    static const char *const arguments[] = {PELOAD, "spawn", "hello.exe", NULL}, *const environment[] = {"PELOAD_WINE=/nowhere/wine64", NULL};
+    struct process process = {.arguments = arguments, .environment = environment};
+    (void)state;
+    assert_true(process_run(&process));
+    assert_int_equal(process.status, 125);
+    assert_non_null(strstr(process.errors, "/nowhere/wine64"));
+    process_free(&process);
+}
+
+/* ---- the prefix, and all of them ---------------------------------------------------------------------- */
+
+/* The first start makes the prefix, which takes some seconds; it also shows which machines this Wine has. */
+static bool wine_runs(const char *machine)
+{
+    char path[128];
+    snprintf(path, sizeof path, TEST_BUILD "/samples/%s/hello.exe", machine);
+    const char *const arguments[] = {PELOAD, "spawn", path, NULL};
+    struct process process = {.arguments = arguments, .seconds = 120};
+    bool done = process_run(&process) && !process.status && process.output && strstr(process.output, "hello from hello.exe");
+    process_free(&process);
+    return done;
+}
+
+static void server_end(void)
+{
+    static const char *const servers[] = {"/usr/lib/wine/wineserver64", "/usr/lib/wine/wineserver", "/usr/bin/wineserver"};
+    char prefix[4096 + 16];
+    char *full = realpath(PREFIX, NULL);
+    snprintf(prefix, sizeof prefix, "WINEPREFIX=%s", full ? full : "");
+    for (size_t i = 0; full && i < sizeof servers / sizeof *servers; i++)
+        if (!access(servers[i], X_OK)) {
+            const char *const arguments[] = {servers[i], "-k", NULL}, *const environment[] = {prefix, NULL};
+            struct process process = {.arguments = arguments, .environment = environment};
+            process_run(&process);
+            process_free(&process);
+            break;
+        }
+    free(full);
+}
+
+int main(void)
+{
+    static struct lane_row rows[2 * TABLE_ROWS];
+    static struct CMUnitTest tests[2 * TABLE_ROWS];
+    static const struct CMUnitTest single[] = {cmocka_unit_test(native_lane_is_one_of_them), cmocka_unit_test(missing_wine_is_told),
+        cmocka_unit_test(spawn_has_three_ways), cmocka_unit_test(manual_says_how_much), cmocka_unit_test(everything_missing_is_listed),
+        cmocka_unit_test(no_program_is_refused)};
+    size_t count = 0, size;
+    char prefix[4096];
+    unsetenv("PELOAD_GREETING");
+    mkdir(TEST_BUILD "/tests", 0777);
+    if (!getcwd(prefix, sizeof prefix - sizeof "/" PREFIX))
+        return 1;
+    strcat(prefix, "/" PREFIX);
+    setenv("PELOAD_WINEPREFIX", prefix, 1);
+    has_wine = wine_runs("x64");
+    has_wine32 = has_wine && wine_runs("x86");
+    if (!has_wine || !has_wine32)
+        printf("SKIPPED: no Wine here that runs %s programs; the lanes os and win32 are not tested%s\n", has_wine ? "x86" : "Windows",
+               has_wine ? " for x86" : "");
+    for (size_t lane = 0; lane < 2; lane++)
+        for (size_t i = 0; i < 2; i++) {
+            char *rest = text_read(EXPECTED "table.txt", &size), *line;
+            while (rest && (line = strsep(&rest, "\n")) && count < 2 * TABLE_ROWS)
+                if (table_row_take(line, &machines[i], &rows[count].row) && !table_row_has(&rows[count].row, machines[i].other)) {
+                    char *title;
+                    rows[count].lane = &lanes[lane];
+                    if (asprintf(&title, "%s %s", lanes[lane].name, rows[count].row.title) < 0)
+                        return 1;
+                    tests[count] = (struct CMUnitTest){title, row_runs, NULL, NULL, &rows[count]};
+                    count++;
+                }
+        }
+    int failed = _cmocka_run_group_tests("lanes", tests, count, NULL, NULL);
+    failed += cmocka_run_group_tests_name("spawn", single, NULL, NULL);
+    server_end();
+    return failed ? 1 : 0;
+}
