@@ -117,7 +117,7 @@ $(foreach dll,same1 same2,$(eval $(call sample_same,$(dll))))
 
 SAMPLE_PROGRAMS += search same_module datafile references thread_calls dllmain_errors shutdown reentry exe_library no_relocs \
   protection locale_names tls_slots modules cookie bound manifest manifest_beside
-SAMPLE_DLLS += search_dll search_pair teller_a teller_b teller_c teller_d shutdown_dll reentry_dll reentry_back reentry_root \
+SAMPLE_DLLS += search_dll search_pair teller_a teller_b teller_c teller_d shutdown_dll reentry_dll reentry_back reentry_root reentry_free \
   protection_dll cookie_dll cookie_own manifest_first manifest_second manifest_library \
   peload.samples.first/manifest_first peload.samples.second/manifest_second
 
@@ -135,7 +135,7 @@ sample_imports_teller_b := teller_c
 
 sample_nocrt_dll = $(foreach dll,$(1),$(eval sample_cflags_$(dll) := $(SAMPLE_NOCRT_CFLAGS)) \
   $(eval sample_ldflags_$(dll) := $(SAMPLE_NOCRT) -lkernel32))
-$(call sample_nocrt_dll,shutdown_dll reentry_dll reentry_back reentry_root protection_dll cookie_dll cookie_own)
+$(call sample_nocrt_dll,shutdown_dll reentry_dll reentry_back reentry_root reentry_free protection_dll cookie_dll cookie_own)
 sample_sources_cookie_own := cookie_dll.c
 sample_cflags_cookie_own += -DCOOKIE_OWN
 sample_finish_cookie_dll = sh $(SAMPLES_SOURCE)/set_directory.sh $(1) $$@ 10 _load_config_used 112

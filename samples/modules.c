@@ -116,10 +116,21 @@ static void each_module(void)
     check("this program has none", !FindResourceA(NULL, MAKEINTRESOURCEA(1), MAKEINTRESOURCEA(16)));
 }
 
+static unsigned enumerated;
+
+static void NTAPI on_module(const struct entry *entry, void *context, BOOLEAN *stop)
+{
+    (void)context;
+    (void)stop;
+    enumerated += enumerated < count && entry == in_order[enumerated];
+}
+
 static void ready_made_lists(void)
 {
     BOOL(WINAPI *enumerate)(HANDLE, HMODULE *, DWORD, DWORD *) =
         (void *)GetProcAddress(GetModuleHandleA("kernel32"), "K32EnumProcessModules");
+    LONG(NTAPI *enumerate_loaded)(void *, void(NTAPI *)(const struct entry *, void *, BOOLEAN *), void *) =
+        (void *)GetProcAddress(GetModuleHandleA("ntdll"), "LdrEnumerateLoadedModules");
     HMODULE modules[MODULES];
     MODULEENTRY32 one = { .dwSize = sizeof one };
     DWORD size = 0;
@@ -130,6 +141,8 @@ static void ready_made_lists(void)
     for (unsigned i = 0; i < count && i < size / sizeof *modules; i++)
         same += modules[i] == (HMODULE)in_order[i]->base;
     check("the same modules in the same order", same == count && size == count * sizeof *modules);
+    enumerate_loaded(0, on_module, NULL);
+    check("LdrEnumerateLoadedModules", enumerated == count);
     snapshot = CreateToolhelp32Snapshot(TH32CS_SNAPMODULE, GetCurrentProcessId());
     check("a snapshot", snapshot != INVALID_HANDLE_VALUE);
     same = 0;

@@ -37,6 +37,8 @@ int main(void)
     other = (void *)GetProcAddress(root, "reentry_root_other");
     check("loaded; the other thread could load too, in the end", other() == 1);
     check("teller_a was freed again", !GetModuleHandleA("teller_a"));
+    check("a library that brings another along", FreeLibrary(LoadLibraryA("reentry_free.dll")));
+    check("both are gone", !GetModuleHandleA("reentry_free") && !GetModuleHandleA("teller_a"));
     the_lock_itself();
     printf("main returns\n");
     return sample_wrong_facts;

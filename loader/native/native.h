@@ -75,6 +75,11 @@ struct native_name {
     const char *const *search;   /* host folders, for this load and what it needs */
 };
 NTSTATUS native_name_take(const WCHAR *guest_name, const WCHAR *guest_path, struct native_name *name);
+/* "C:\..." or "C:/...": a PATH that begins so was meant for the guest. */
+static inline bool native_is_dos_path(const char *path)
+{
+    return path[0] && path[1] == ':' && (path[2] == '\\' || path[2] == '/');
+}
 bool native_search_open(struct ld_error *error);          /* folders for what the program imports: native.search */
 /* stub.c: struct loader's substitute. */
 uint64_t native_stub(struct loader *loader, const struct ld_module *exporter, const char *name, uint32_t len, uint32_t ordinal);

@@ -81,12 +81,17 @@ static bool same_name(const char *entry, const char *name)
     return !strncasecmp(entry, name, length) && entry[length] == '=';
 }
 
+/* A PATH for the guest, as --env PATH='C:\...' gives it. */
+static bool is_guest_path(const char *entry) { return same_name(entry, "PATH") && native_is_dos_path(entry + 5); }
+
 /* Variables whose Unix value would mislead a Windows program. */
 static bool is_unix_only(const char *entry)
 {
     static const char *const names[] = {"PATH", "HOME", "TMP", "TEMP", "TMPDIR", "PWD", "OLDPWD", "SHELL", "_", "SHLVL",
                                         "USERNAME", "WINEUSERNAME", "LD_LIBRARY_PATH", "LD_PRELOAD", "TERMCAP", "SystemRoot", "windir", "SystemDrive",
                                         "ComSpec", "PATHEXT", "OS", "PROCESSOR_ARCHITECTURE", "NUMBER_OF_PROCESSORS"};
+    if (is_guest_path(entry))
+        return false;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (same_name(entry, names[i]))
             return true;
@@ -138,6 +143,7 @@ static void environment_build(struct text *text, char *const *unix_environment)
     }
     char processors[40];
     const char *home = "/", *temp = "/tmp";
+    bool has_path = false;
     for (size_t i = 0; i < unix_count; i++) {
         if (same_name(unix_environment[i], "HOME") && unix_environment[i][5] == '/')
             home = unix_environment[i] + 5;
@@ -145,9 +151,11 @@ static void environment_build(struct text *text, char *const *unix_environment)
             temp = unix_environment[i] + 7;
         if (!is_unix_only(unix_environment[i]))
             all[count++] = unix_environment[i];
+        has_path |= is_guest_path(unix_environment[i]);
     }
     for (size_t i = 0; i < FIXED; i++)
-        all[count++] = fixed[i];
+        if (!has_path || !same_name(fixed[i], "PATH"))
+            all[count++] = fixed[i];
     char *own[OWN] = {path_variable("TEMP", temp), path_variable("TMP", temp), path_variable("USERPROFILE", home)};
     for (size_t i = 0; i < OWN; i++)
         if (own[i])

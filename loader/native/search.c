@@ -233,8 +233,6 @@ NTSTATUS native_name_take(const WCHAR *guest_name, const WCHAR *guest_path, stru
 
 enum { FIXED_FOLDERS = 3 };
 
-static bool looks_like_dos(const char *path) { return path[0] && path[1] == ':' && (path[2] == '\\' || path[2] == '/'); }
-
 /* Folders of a PATH that the guest was given on purpose (a Unix PATH is not for it), behind `count` others. */
 static unsigned path_folders(const char *path, const char **folders, unsigned count)
 {
@@ -242,7 +240,7 @@ static unsigned path_folders(const char *path, const char **folders, unsigned co
         size_t length = strcspn(path, ";");
         WCHAR wide[PATH_ROOM];
         char folder[PATH_ROOM];
-        if (length && length < PATH_ROOM && looks_like_dos(path)) {
+        if (length && length < PATH_ROOM && native_is_dos_path(path)) {
             size_t units = path_tidy(wide, nt_utf16_from_utf8(path, length, wide, PATH_ROOM));
             char *copy = nt_path_to_unix(wide, (unsigned)units, true, folder, sizeof folder) ? NULL : strdup(folder);
             if (copy)
@@ -262,7 +260,7 @@ bool native_search_open(struct ld_error *error)
     const char *dlls = sizeof(void *) == 8 ? "/dlls64" : "/dlls32";
     size_t length = slash ? (size_t)(slash - options->program) : 0, more = 1;
     for (char *const *entry = options->environment; entry && *entry; entry++)
-        if (!strncasecmp(*entry, "PATH=", 5) && looks_like_dos(*entry + 5))
+        if (!strncasecmp(*entry, "PATH=", 5) && native_is_dos_path(*entry + 5))
             path = *entry + 5;
     for (const char *at = path; *at; at++)
         more += *at == ';';

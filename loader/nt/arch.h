@@ -23,6 +23,8 @@ void nt_arch_set_teb(struct nt_teb *teb);                          /* GS (x64) o
 /* The calling thread's guest registers at its system call, which is to return `status`. */
 void nt_arch_context_of_call(const struct nt_thread *thread, NTSTATUS status, struct nt_context *context);
 void nt_arch_context_from_signal(struct nt_context *context, const ucontext_t *signal);
+/* A Linux system call that would be begun again after this signal fails with EINTR instead. */
+void nt_arch_signal_interrupts(ucontext_t *signal);
 void nt_arch_context_to_signal(const struct nt_context *context, ucontext_t *signal);
 /* Copies the parts that `flags` asks for (CONTEXT_CONTROL, ...). */
 void nt_arch_context_merge(struct nt_context *to, const struct nt_context *from, ULONG flags);

@@ -50,11 +50,14 @@ static bool is_guest_code(uintptr_t ip)
     return ip < nt_process.user_high && (ip < (uintptr_t)__executable_start || ip >= (uintptr_t)etext);
 }
 
-/* On the signal stack. In the kernel there is nothing to do: nt_ps_call_exit looks at the same flags. */
+/* On the signal stack. In the kernel there is nothing to do: nt_ps_call_exit looks at the same flags. But a read that may
+ * never end is not begun again by a thread that is to end. */
 void nt_ps_on_stop(void *data)
 {
     struct nt_thread *thread = nt_thread_self;
     ucontext_t *signal = data;
+    if (thread && thread->in_kernel && thread->ending)
+        nt_arch_signal_interrupts(signal);
     if (!thread || thread->in_kernel)
         return;
     struct nt_context context;

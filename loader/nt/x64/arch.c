@@ -3,6 +3,7 @@
 #include "loader/nt/x64/frame.h"
 
 #include <asm/prctl.h>
+#include <errno.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -77,6 +78,15 @@ void nt_arch_context_of_call(const struct nt_thread *thread, NTSTATUS status, st
         back = 0;
     context->rip = back;
     context->rsp = frame->rsp + sizeof back;
+}
+
+void nt_arch_signal_interrupts(ucontext_t *signal)
+{
+    greg_t *g = signal->uc_mcontext.gregs;
+    if (!memcmp((const void *)g[REG_RIP], "\x0f\x05", 2)) { /* Linux has set it back to the instruction */
+        g[REG_RIP] += 2;
+        g[REG_RAX] = -EINTR;
+    }
 }
 
 void nt_arch_context_from_signal(struct nt_context *context, const ucontext_t *signal)

@@ -4,6 +4,7 @@
 #include "loader/nt/x86/frame.h"
 
 #include <asm/ldt.h>
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -83,6 +84,15 @@ void nt_arch_context_of_call(const struct nt_thread *thread, NTSTATUS status, st
 }
 
 /* Linux puts the legacy x87 area (112 bytes, the format of FSAVE) first and FXSAVE's 512 bytes behind it. */
+void nt_arch_signal_interrupts(ucontext_t *signal)
+{
+    greg_t *g = signal->uc_mcontext.gregs;
+    if (!memcmp((const void *)g[REG_EIP], "\xcd\x80", 2)) { /* Linux has set it back to the instruction */
+        g[REG_EIP] += 2;
+        g[REG_EAX] = -EINTR;
+    }
+}
+
 void nt_arch_context_from_signal(struct nt_context *context, const ucontext_t *signal)
 {
     const greg_t *g = signal->uc_mcontext.gregs;
