@@ -151,8 +151,8 @@ void nt_arch_context_start(struct nt_context *context, uintptr_t rtl_user_thread
     context->rcx = start;
     context->rdx = parameter;
     context->rip = rtl_user_thread_start;
-    /* The callee owns the 32 bytes above its return address: a compiled RtlUserThreadStart (Wine's) stores there. */
-    context->rsp = stack_high - 0x28;
+    /* On the reference lane RtlUserThreadStart is Wine's, compiled: it stores in the 32 bytes above its return address. */
+    context->rsp = stack_high - (nt_process.stack_whole ? 0x28 : 8);
 }
 
 bool nt_arch_context_thunk(struct nt_context *first, const struct nt_context *start, uintptr_t entry)
