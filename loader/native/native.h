@@ -7,6 +7,7 @@
  *   service.c     the private system calls: LoadLibrary's way into the phases
  *   stub.c        code in the place of functions that are missing (--missing=stub)
  *   ntdll.c       what is taken from Wine's ntdll and what is replaced; the check that this DLL set is one that works
+ *   reference.c   the reference lane: Wine's own loader instead of all of the above but the kernel
  *   section.c     SEC_IMAGE sections that a guest asks for
  *   crash.c       an exception that nobody handled, turned into facts for the report
  *
@@ -25,6 +26,7 @@ struct native_options {
     const char *dll_set;                 /* folder that holds x86_64-windows, i386-windows, nls */
     const char *companions;              /* folder that holds ldr64.dll, dlls64 */
     const char *drive_c;                 /* what C: shows, "": nothing yet */
+    bool reference;                      /* Wine's own loader builds the image (reference.c) */
     bool occupy;                         /* take the EXE's preferred base on purpose */
     bool stub_missing;                   /* a missing function raises 0x80000100 when it is called, as in Wine; else the
                                             program is refused, as in Windows */
@@ -60,6 +62,10 @@ _Noreturn void native_start(void);
 /* ---- between the files of this folder ---- */
 
 bool native_system_open(struct ld_error *error);          /* ntdll.c: ntdll, ldr.dll, redirection, system-call numbers */
+/* ntdll.c: system-call numbers, and the cells through which Wine's DLLs leave for the kernel; nothing is replaced. */
+bool native_ntdll_connect(uintptr_t unix_call, struct ld_error *error);
+bool native_reference_open(struct ld_error *error);       /* reference.c: ntdll alone */
+bool native_reference_program(struct ld_error *error);    /* the EXE alone */
 bool native_module_cells(struct ld_module *module);       /* a new module's own way into the kernel, where it has one */
 uint64_t native_export(struct ld_module *module, const char *name); /* 0: none */
 bool native_lists_build(void);                            /* library.c: PEB.Ldr and an entry for every module */

@@ -213,15 +213,15 @@ static bool functions_replace(struct ld_error *error)
 }
 
 /* Cells of ntdll through which other modules reach the kernel. */
-static bool cells_fill(struct ld_error *error)
+static bool cells_fill(uintptr_t unix_call, struct ld_error *error)
 {
-    static const struct { const char *cell, *target; } cells[] = {
-        {"__wine_syscall_dispatcher", NULL},
-        {"__wine_unix_call_dispatcher", "peload_unix_call"},
+    const struct { const char *cell; uintptr_t target; } cells[] = {
+        {"__wine_syscall_dispatcher", nt_process.dispatcher_entry},
+        {"__wine_unix_call_dispatcher", unix_call},
     };
     for (size_t i = 0; i < sizeof cells / sizeof *cells; i++) {
         uint64_t at = native_export(native.ntdll, cells[i].cell);
-        uintptr_t value = cells[i].target ? (uintptr_t)native_export(native.ldr, cells[i].target) : nt_process.dispatcher_entry;
+        uintptr_t value = cells[i].target;
         if (!at || !value)
             continue;
         if (ld_module_writable(&native.loader, native.ntdll, pe_rva_at((uint32_t)(at - native.ntdll->base)), sizeof value))
@@ -269,6 +269,12 @@ static bool block_fill(struct ld_error *error)
     return true;
 }
 
+/* Protects ntdll again at its end: the cells lie in data that only its own loader writes later. */
+bool native_ntdll_connect(uintptr_t unix_call, struct ld_error *error)
+{
+    return numbers_read(error) && cells_fill(unix_call, error) && ld_protect(&native.loader, native.ntdll, error);
+}
+
 bool native_system_open(struct ld_error *error)
 {
     char path[4200];
@@ -277,5 +283,6 @@ bool native_system_open(struct ld_error *error)
         return false;
     snprintf(path, sizeof path, "%s/%s", native.options.companions, sizeof(void *) == 8 ? "ldr64.dll" : "ldr32.dll");
     native.ldr = ld_load_path(&native.loader, path, error);
-    return native.ldr && numbers_read(error) && functions_replace(error) && cells_fill(error) && block_fill(error);
+    return native.ldr && numbers_read(error) && functions_replace(error) &&
+           cells_fill((uintptr_t)native_export(native.ldr, "peload_unix_call"), error) && block_fill(error);
 }

@@ -156,7 +156,7 @@ static bool stack_and_objects(struct ld_error *error, void *api_set_map)
         nt_main_image.entry_point = (void *)(uintptr_t)(native.main->base + image->entry.value);
         status = native_parameters_fill();
     }
-    if (!status && !native_lists_build())
+    if (!status && !native.options.reference && !native_lists_build())
         status = STATUS_NO_MEMORY;
     return !status || ld_fail(error, LD_START, native.main, status, "process and first thread could not be made");
 }
@@ -169,8 +169,8 @@ bool native_prepare(const struct native_options *options, struct ld_error *error
     if (!program_check(error) || !kernel_open(error) || !program_foresee(&kept, &size, error) || !api_sets_open(error, &api_set_map))
         return false;
     struct host *host = native.loader.host;
-    bool system = native_system_open(error);
-    if (system) {
+    bool system = options->reference ? native_reference_open(error) : native_system_open(error);
+    if (system && !options->reference) {
         native.kernel32 = ld_load(&native.loader, "kernel32.dll", NULL, error);
         system = native.kernel32 != NULL;
     }
@@ -181,7 +181,10 @@ bool native_prepare(const struct native_options *options, struct ld_error *error
         return false;
     }
     native.loader.occupy = options->occupy;
-    native.main = ld_load_path(&native.loader, options->program, error);
+    if (options->reference)
+        native_reference_program(error);
+    else
+        native.main = ld_load_path(&native.loader, options->program, error);
     native.loader.occupy = false;
     if (!native.main)
         return false;

@@ -83,6 +83,8 @@ struct nt_process_state {
     uintptr_t apc_entry;         /* ntdll!KiUserApcDispatcher */
     uintptr_t thread_entry;      /* LdrInitializeThunk of the guest half */
     size_t stack_reserve, stack_commit; /* of the EXE: for threads that name no size */
+    bool apc_routine_last;       /* apc_entry takes the routine behind its arguments, as NT's does, not before them */
+    bool stack_whole;            /* stacks of 1 MiB at least, committed to their guard page */
     uintptr_t thread_start;      /* RtlUserThreadStart of the guest half */
     char image_path[4096];       /* unix path of the EXE */
     uint64_t created;            /* NT time, 100 ns since 1601 */

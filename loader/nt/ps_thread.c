@@ -14,7 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { KERNEL_STACK = 256 << 10, SIGNAL_STACK = 32 << 10, TEB_SIZE = NT_TEB_PAGES * 4096, PEB_SIZE = NT_PEB_PAGES * 4096 };
+enum { KERNEL_STACK = 256 << 10, SIGNAL_STACK = 32 << 10, STACK_LEFT = 4 * 4096, TEB_SIZE = NT_TEB_PAGES * 4096, PEB_SIZE = NT_PEB_PAGES * 4096 };
 
 __thread struct nt_thread *nt_thread_self;
 
@@ -106,6 +106,11 @@ static void stack_sizes(size_t *reserve, size_t *commit)
         *commit = nt_process.stack_commit;
     if (*commit >= *reserve && *commit <= SIZE_MAX - (1u << 20))
         *reserve = (*commit + (1u << 20)) & ~(size_t)((1u << 20) - 1);
+    if (nt_process.stack_whole) {
+        if (*reserve < 1u << 20)
+            *reserve = 1u << 20;
+        *commit = *reserve - STACK_LEFT;
+    }
 }
 
 /* Everything a thread needs, unlinked and not running. On failure nothing is left behind. */

@@ -317,6 +317,28 @@ static void graph_moves_one_of_two(void **state)
     run_end(&run);
 }
 
+/* Wine's own loader on the same kernel gives the program the same process; of its modules only two are ours to map. */
+static void reference_lane_runs(void **state)
+{
+    static const char *const names[] = {"hello", "graph", "threads"};
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        static char *const words[] = {"one", "two words", "--exit", "42", NULL};
+        static char *const greeting[] = {"PELOAD_GREETING=good day", NULL};
+        const char *const more[] = {"--trace=bind,init", "--lane=reference", NULL};
+        struct run run;
+        char path[256], output[64];
+        snprintf(path, sizeof path, SAMPLES "%s.exe", names[i]);
+        snprintf(output, sizeof output, "%s.out", i ? names[i] : "hello_arguments");
+        run_begin(&run);
+        run_peload(&run, more, path, i ? NULL : words, i ? NULL : greeting, NULL);
+        assert_int_equal(run.process.status, i ? 0 : 42);
+        output_hold(&run, output);
+        assert_int_equal(lines_with(run.trace, "peload["), 0); /* our own phases bound and initialised nothing */
+        run_end(&run);
+    }
+}
+
 static void many_relocations_are_applied(void **state)
 {
     struct run run;
@@ -440,7 +462,8 @@ static void environment_can_be_made(void **state)
 int main(void)
 {
     static const struct CMUnitTest single[] = {
-        cmocka_unit_test(graph_moves_one_of_two), cmocka_unit_test(many_relocations_are_applied), cmocka_unit_test(api_sets_are_found),
+        cmocka_unit_test(graph_moves_one_of_two), cmocka_unit_test(reference_lane_runs),
+        cmocka_unit_test(many_relocations_are_applied), cmocka_unit_test(api_sets_are_found),
         cmocka_unit_test(delayed_dll_comes_late), cmocka_unit_test(freed_dll_goes), cmocka_unit_test(everything_is_traced),
         cmocka_unit_test(crash_is_reported), cmocka_unit_test(story_is_told), cmocka_unit_test(environment_can_be_made),
     };

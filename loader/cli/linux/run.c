@@ -29,6 +29,7 @@ static const char help[] =
     "What is done\n"
     "  --check              load and bind everything, list every missing DLL and function, start nothing:\n"
     "                       exit status 0 or 126; with --json for programs\n"
+    "  --lane=LANE          native (default: peload's own loader) or reference (Wine's, unmodified, on the same kernel)\n"
     "  --occupy             take FILE's preferred base first, so that it must move\n"
     "  --missing=stub       start although functions are missing: who calls one gets exception 0x80000100, as in Wine\n"
     "  --env NAME=VALUE     add a variable to the guest's environment (again and again)\n"
@@ -43,7 +44,7 @@ static const char help[] =
     "not there. A guest can use these numbers too: the status file tells the difference.\n";
 
 enum { OPTION_TRACE = 256, OPTION_TRACE_FILE, OPTION_CHECK, OPTION_OCCUPY, OPTION_MISSING, OPTION_STATUS_FILE, OPTION_ENV, OPTION_CLEAR_ENV,
-       OPTION_DLL_PATH, OPTION_JSON };
+       OPTION_DLL_PATH, OPTION_JSON, OPTION_LANE };
 
 static const struct option options[] = {
     {"help", no_argument, NULL, 'h'},
@@ -58,6 +59,7 @@ static const struct option options[] = {
     {"clear-env", no_argument, NULL, OPTION_CLEAR_ENV},
     {"dll-path", required_argument, NULL, OPTION_DLL_PATH},
     {"json", no_argument, NULL, OPTION_JSON},
+    {"lane", required_argument, NULL, OPTION_LANE},
     {0},
 };
 
@@ -68,6 +70,7 @@ static struct {
     const char *program, *trace_file, *status_file, *dll_path;
     intptr_t status_fd; /* -1: nobody asked */
     bool check, json, story;
+    bool reference; /* --lane=reference */
     bool unhandled; /* an exception ends the process */
     char **environment; /* malloc'd; grows by --env */
     size_t variables;
@@ -182,6 +185,9 @@ static int option_take(int option)
     case OPTION_CHECK: run.check = true; return 0;
     case OPTION_JSON: run.json = true; return 0;
     case OPTION_MISSING: return strcmp(optarg, "stub") ? wrong("--missing knows only stub", optarg) : 0; /* likewise */
+    case OPTION_LANE:
+        run.reference = !strcmp(optarg, "reference");
+        return run.reference || !strcmp(optarg, "native") ? 0 : wrong("--lane knows native and reference", optarg);
     case OPTION_OCCUPY: return 0; /* the lane's own, taken by cli_run */
     case OPTION_STATUS_FILE: run.status_file = optarg; return 0;
     case OPTION_DLL_PATH: run.dll_path = optarg; return 0;
@@ -306,6 +312,9 @@ int cli_run(int count, char **arguments)
         return wrong("run", "no FILE");
     if (run.json && !run.check)
         return wrong("--json", "only with --check");
+    if (run.reference && (run.check || lane.stub_missing)) /* they ask for what only our own phases do */
+        return wrong("--lane=reference", "not with --check or --missing");
+    lane.reference = run.reference;
     run.program = arguments[optind];
     if (!file_open(run.status_file, &run.status_fd))
         return CLI_USAGE_OR_WORLD;

@@ -161,7 +161,8 @@ void nt_arch_context_start(struct nt_context *context, uintptr_t rtl_user_thread
     context->rcx = start;
     context->rdx = parameter;
     context->rip = rtl_user_thread_start;
-    context->rsp = stack_high - 8;
+    /* On the reference lane RtlUserThreadStart is Wine's, compiled: it stores in the 32 bytes above its return address. */
+    context->rsp = stack_high - (nt_process.stack_whole ? 0x28 : 8);
 }
 
 bool nt_arch_context_thunk(struct nt_context *first, const struct nt_context *start, uintptr_t entry)
@@ -215,15 +216,16 @@ bool nt_arch_push_apc(struct nt_context *context, const struct nt_apc *apc, uint
     struct { uint64_t home[4], fifth, pad; struct nt_context context; } frame;
     memset(&frame, 0, sizeof frame);
     frame.context = *context;
-    frame.fifth = apc->argument[2];
+    const unsigned last = nt_process.apc_routine_last;
+    frame.fifth = last ? apc->routine : apc->argument[2];
     uintptr_t at = ((context->rsp - sizeof frame) & ~(uintptr_t)63);
     uintptr_t saved = at + offsetof(__typeof__(frame), context);
     if (!nt_write((void *)at, &frame, sizeof frame))
         return false;
     context->rcx = saved;
-    context->rdx = apc->routine;
-    context->r8 = apc->argument[0];
-    context->r9 = apc->argument[1];
+    context->rdx = last ? apc->argument[0] : apc->routine;
+    context->r8 = apc->argument[last];
+    context->r9 = apc->argument[1 + last];
     context->rip = dispatcher;
     context->rsp = at - 8; /* as behind a call: the return address slot */
     return true;

@@ -202,13 +202,14 @@ bool nt_arch_push_exception(struct nt_context *context, const struct nt_exceptio
 /* peload_apc(context, routine, argument 1..3), stdcall. */
 bool nt_arch_push_apc(struct nt_context *context, const struct nt_apc *apc, uintptr_t dispatcher)
 {
-    struct { uint32_t back, context_pointer, routine, argument[3], pad[2]; struct nt_context context; } frame;
+    struct { uint32_t back, context_pointer, word[4], pad[2]; struct nt_context context; } frame;
     uint32_t at = (context->esp - (uint32_t)sizeof frame) & ~15u;
     memset(&frame, 0, sizeof frame);
     frame.context_pointer = at + (uint32_t)offsetof(__typeof__(frame), context);
-    frame.routine = (uint32_t)apc->routine;
+    const bool last = nt_process.apc_routine_last;
+    frame.word[last ? 3 : 0] = (uint32_t)apc->routine;
     for (int i = 0; i < 3; i++)
-        frame.argument[i] = (uint32_t)apc->argument[i];
+        frame.word[last ? i : i + 1] = (uint32_t)apc->argument[i];
     frame.context = *context;
     if (!nt_write((void *)(uintptr_t)at, &frame, sizeof frame))
         return false;

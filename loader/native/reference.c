@@ -1,0 +1,89 @@
+/* The reference lane: Wine's own loader, the LdrInitializeThunk of its unmodified ntdll, on the kernel of this folder. A second
+ * opinion on what the phases build, from code that is not ours.
+ *
+ * Only two images are mapped here, the EXE and ntdll, as NT's kernel does it. Everything else (kernel32, imports, TLS,
+ * initialisers) is Wine's work through NtOpenFile, NtCreateSection(SEC_IMAGE) and NtMapViewOfSection. The fields of the
+ * PEB that a loader fills (Ldr, heap, locks, bitmaps) stay 0: ntdll takes what is not 0 for its own and would not fill it. */
+#include "loader/native/native.h"
+#include "loader/nt/mm.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Placed, filled, relocated and protected, but neither bound nor given a TLS slot nor a cookie. */
+static struct ld_module *map_alone(const char *path, bool is_main, struct ld_error *error)
+{
+    struct loader *loader = &native.loader;
+    struct ld_module *module = ld_module_new(loader, path);
+    if (!module) {
+        ld_fail_host(error, LD_OPEN, NULL, HOST_NO_MEMORY, "no memory for a module");
+        return NULL;
+    }
+    module->is_main = is_main;
+    if (!ld_open(loader, module, error) || !ld_place(loader, module, error) || !ld_fill(loader, module, error) ||
+        !ld_relocate(loader, module, error) || !ld_protect(loader, module, error)) {
+        ld_module_free(loader, module);
+        return NULL;
+    }
+    module->state = LD_READY;
+    return module;
+}
+
+/* What Wine's DLLs call for their Unix half, which is not here: the answer is STATUS_NOT_SUPPORTED. On i386 it takes its
+ * four words (a 64-bit handle, a code, a pointer) off the stack. */
+static uintptr_t unix_call_make(void)
+{
+#ifdef __x86_64__
+    static const uint8_t code[] = {0xb8, 0xbb, 0x00, 0x00, 0xc0, 0xc3};
+#else
+    static const uint8_t code[] = {0xb8, 0xbb, 0x00, 0x00, 0xc0, 0xc2, 0x10, 0x00};
+#endif
+    uintptr_t base = 0;
+    if (nt_mm_allocate(&base, sizeof code, MEM_RESERVE | MEM_COMMIT, PAGE_EXECUTE_READWRITE, 0))
+        return 0;
+    memcpy((void *)base, code, sizeof code);
+    return base;
+}
+
+static bool entries_take(struct ld_error *error)
+{
+    const struct { const char *name; uintptr_t *cell; } entries[] = {
+        {"KiUserExceptionDispatcher", &nt_process.exception_entry}, {"KiUserApcDispatcher", &nt_process.apc_entry},
+        {"LdrInitializeThunk", &nt_process.thread_entry}, {"RtlUserThreadStart", &nt_process.thread_start},
+    };
+    for (size_t i = 0; i < sizeof entries / sizeof *entries; i++) {
+        *entries[i].cell = (uintptr_t)native_export(native.ntdll, entries[i].name);
+        if (!*entries[i].cell) {
+            ld_fail(error, LD_BIND, native.ntdll, STATUS_ENTRYPOINT_NOT_FOUND, "this ntdll lacks an entry point of NT's kernel");
+            snprintf(error->symbol, sizeof error->symbol, "%s", entries[i].name);
+            error->host = HOST_FAILED;
+            return false;
+        }
+    }
+    return true;
+}
+
+bool native_reference_open(struct ld_error *error)
+{
+    char path[4200];
+    snprintf(path, sizeof path, "%s/ntdll.dll", native.system_folder);
+    native.ntdll = map_alone(path, false, error);
+    if (!native.ntdll) {
+        error->host = HOST_FAILED; /* the machine's fault, not the program's */
+        return false;
+    }
+    /* Before a thread's own code begins, ntdll's signal_start_thread clears 0xF0000 bytes of its stack without touching
+     * the pages in order, as it may on Wine's stacks, which are committed as a whole. */
+    nt_process.stack_whole = true;
+    nt_process.apc_routine_last = true;
+    uintptr_t unix_call = unix_call_make();
+    if (!unix_call)
+        return ld_fail_host(error, LD_START, NULL, HOST_NO_MEMORY, "no memory for the way to Unix");
+    return native_ntdll_connect(unix_call, error) && entries_take(error);
+}
+
+bool native_reference_program(struct ld_error *error)
+{
+    native.main = map_alone(native.options.program, true, error);
+    return native.main != NULL;
+}
