@@ -175,14 +175,26 @@ static void unload_remember(const struct nt_ldr_entry *entry)
     event->name[31] = 0;
 }
 
-static unsigned unload_depth;             /* of DllMains that free other modules; guarded by the loader lock */
-static struct nt_ldr_entry *gone;         /* detached, still mapped: code of theirs may be on the stack */
+static bool unloading;                    /* guarded by the loader lock, like the list: */
+static struct nt_ldr_entry *going;        /* nobody needs them; still mapped, because code of theirs may be on the stack */
 
-static void gone_free(void)
+/* The one that was initialised last. */
+static struct nt_ldr_entry *next_to_detach(void)
 {
-    while (gone) {
-        struct nt_ldr_entry *entry = gone;
-        gone = entry->peload_gone;
+    struct nt_list *head = &ldr_peb()->ldr->init_order;
+    for (struct nt_list *link = head->prev; link != head; link = link->prev) {
+        struct nt_ldr_entry *entry = LDR_ENTRY(link, init_order);
+        if (entry->peload_going && entry->flags & LDR_PROCESS_ATTACHED)
+            return entry;
+    }
+    return NULL;
+}
+
+static void going_free(void)
+{
+    while (going) {
+        struct nt_ldr_entry *entry = going;
+        going = entry->peload_gone;
         ldr_tls_module_free(entry);
         ldr_context_free(entry);
         unload_remember(entry);
@@ -190,32 +202,31 @@ static void gone_free(void)
     }
 }
 
-/* Detaches whatever nobody needs any more, then gives its memory back. */
-static void unload(struct nt_ldr_entry *entry)
+/* A reference less. What nobody needs any more is detached, the last initialised first, then unmapped. A DllMain that frees
+ * another module only adds to the work of the call outside, as in Windows. */
+static void unload(struct nt_ldr_entry *root)
 {
     ULONG count = 0;
     struct nt_ldr_entry **list = RtlAllocateHeap(ldr_peb()->process_heap, 0, INIT_ROOM * sizeof *list);
-    if (!list || peload_unload_plan(entry, list, INIT_ROOM, &count))
+    if (!list || peload_unload_plan(root, list, INIT_ROOM, &count))
         count = 0;
-    unload_depth++;
-    for (ULONG i = 0; i < count; i++)
-        if (list[i]->flags & LDR_PROCESS_ATTACHED) {
-            list[i]->flags &= ~(ULONG)LDR_PROCESS_ATTACHED;
-            ldr_entry_call(list[i], PROCESS_DETACH, false);
-            peload_state(list[i], NT_MODULE_DETACHED);
-            ldr_notify(2, list[i]);
-        }
-    struct nt_ldr_entry **last = &gone;
-    while (*last)
-        last = &(*last)->peload_gone;
-    for (ULONG i = 0; i < count; i++, last = &(*last)->peload_gone) {
-        list[i]->peload_gone = NULL;
-        *last = list[i];
+    for (ULONG i = 0; i < count; i++) {
+        list[i]->peload_going = 1;
+        list[i]->peload_gone = going;
+        going = list[i];
     }
-    if (!--unload_depth)
-        gone_free();
-    if (list)
-        RtlFreeHeap(ldr_peb()->process_heap, 0, list);
+    RtlFreeHeap(ldr_peb()->process_heap, 0, list);
+    if (unloading)
+        return;
+    unloading = true;
+    for (struct nt_ldr_entry *entry; (entry = next_to_detach());) {
+        entry->flags &= ~(ULONG)LDR_PROCESS_ATTACHED;
+        ldr_entry_call(entry, PROCESS_DETACH, false);
+        peload_state(entry, NT_MODULE_DETACHED);
+        ldr_notify(2, entry);
+    }
+    going_free();
+    unloading = false;
 }
 
 /* ---- LoadLibrary, FreeLibrary ---- */

@@ -91,7 +91,8 @@ struct nt_ldr_entry {
     void *peload_tls_data, *peload_tls_callbacks; /* VAs in the image, NULL: none */
     ULONG peload_tls_size, peload_tls_zero, peload_tls_alignment;
     ULONG peload_manifest;         /* 1: has a manifest of its own, and so an activation context */
-    struct nt_ldr_entry *peload_gone; /* detached and waiting to be unmapped: the next one */
+    ULONG peload_going;            /* 1: nobody needs it any more; detached next, then unmapped */
+    struct nt_ldr_entry *peload_gone; /* the next one that is going */
     struct nt_ddag_node peload_node;
 };
 NT_AT(struct nt_ldr_entry, base, 0x18, 0x30);
