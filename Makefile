@@ -219,7 +219,7 @@ samples: $(SAMPLES_X64) $(SAMPLES_X86) ## build only the sample programs
 
 deps: ## install what is missing: compilers, cmocka, the guest DLL sets
 	@missing=$$(for p in $(PACKAGES); do \
-	  case $$(dpkg-query -W -f '$${db:Status-Status} ' $$p 2>/dev/null) in *installed*) ;; *) echo $$p ;; esac; done); \
+	  case " $$(dpkg-query -W -f '$${db:Status-Status} ' $$p 2>/dev/null)" in *' installed '*) ;; *) echo $$p ;; esac; done); \
 	if [ -n "$$missing" ]; then \
 	  echo "peload: installing" $$missing; \
 	  if [ "$$(id -u)" = 0 ]; then as_root=; elif command -v sudo >/dev/null; then as_root=sudo; else \
