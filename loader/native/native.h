@@ -7,6 +7,7 @@
  *   service.c     the private system calls: LoadLibrary's way into the phases
  *   stub.c        code in the place of functions that are missing (--missing=stub)
  *   ntdll.c       what is taken from Wine's ntdll and what is replaced; the check that this DLL set is one that works
+ *   machine.h     what differs between x64 and x86 (x64/, x86/)
  *   reference.c   the reference lane: Wine's own loader instead of all of the above but the kernel
  *   section.c     SEC_IMAGE sections that a guest asks for
  *   crash.c       an exception that nobody handled, turned into facts for the report
@@ -101,6 +102,8 @@ struct native_frame { uint64_t ip, sp; const struct ld_module *module; uint32_t 
 struct native_walk { struct nt_context context; bool started, ended; unsigned depth; };
 void native_walk_begin(struct native_walk *walk, const struct nt_context *context);
 bool native_walk_next(struct native_walk *walk, struct native_frame *frame);
+/* The module at an address, NULL also where the guest has taken its headers away. */
+const struct ld_module *native_module_at(uint64_t address);
 /* Where an address lies: module, RVA, section, nearest export. */
 void native_locate(uint64_t address, struct native_frame *frame);
 

@@ -1,6 +1,6 @@
 /* Wine's ntdll as a library: system-call numbers read out of its stubs, the functions that ours replace, and the proof
  * that this DLL set is one with which that works. */
-#include "loader/native/native.h"
+#include "loader/native/machine.h"
 #include "loader/nt/dispatch.h"
 #include "pe/exception.h"
 
@@ -137,28 +137,6 @@ static bool jump_fits(pe_rva rva)
            !memchr(code.data, 0xc2, JUMP_SIZE - 1);
 }
 
-#ifdef __x86_64__
-/* A stub of Wine's x64 ntdll: mov %rcx,%r10; mov $number,%eax; testb $1,0x7ffe0308. */
-static bool stub_number(const uint8_t *code, uint32_t *number)
-{
-    static const uint8_t tail[] = {0xf6, 0x04, 0x25, 0x08, 0x03, 0xfe, 0x7f, 0x01};
-    bool moves = (code[0] == 0x4c && code[1] == 0x8b && code[2] == 0xd1) || (code[0] == 0x49 && code[1] == 0x89 && code[2] == 0xca);
-    if (!moves || code[3] != 0xb8 || memcmp(code + 8, tail, sizeof tail))
-        return false;
-    memcpy(number, code + 4, sizeof *number);
-    return true;
-}
-#else
-/* mov $number,%eax; mov $__wine_syscall,%edx; call *%edx (8.0), or call *%fs:0xc0 (10.0). */
-static bool stub_number(const uint8_t *code, uint32_t *number)
-{
-    if (code[0] != 0xb8 || !((code[5] == 0xba && code[10] == 0xff && code[11] == 0xd2) || (code[5] == 0x64 && code[6] == 0xff)))
-        return false;
-    memcpy(number, code + 1, sizeof *number);
-    return true;
-}
-#endif
-
 /* Every Nt* export whose first bytes are a system-call stub gives a number a name. */
 static bool numbers_read(struct ld_error *error)
 {
@@ -173,7 +151,7 @@ static bool numbers_read(struct ld_error *error)
         if (!(export.name[0] == 'N' && export.name[1] == 't') && !(export.name[0] == '_' && export.name[1] == '_') &&
             memcmp(export.name, "wine_", 5))
             continue;
-        if (pe_slice_rva(&native.ntdll->image, export.rva, 16, &code) && stub_number(code.data, &number)) {
+        if (pe_slice_rva(&native.ntdll->image, export.rva, NATIVE_STUB_BYTES, &code) && native_stub_number(code.data, &number)) {
             native.services_total++;
             native.services_known += nt_dispatch_bind(export.name, export.name_len, number);
         }
@@ -182,8 +160,8 @@ static bool numbers_read(struct ld_error *error)
         struct pe_span code;
         uint32_t number;
         uint64_t address = native_export(native.ntdll, needed[i]);
-        if (!address || !pe_slice_rva(&native.ntdll->image, pe_rva_at((uint32_t)(address - native.ntdll->base)), 16, &code) ||
-            !stub_number(code.data, &number))
+        if (!address || !pe_slice_rva(&native.ntdll->image, pe_rva_at((uint32_t)(address - native.ntdll->base)), NATIVE_STUB_BYTES, &code) ||
+            !native_stub_number(code.data, &number))
             return refuse(error, "this ntdll's system calls have a form that is not known", needed[i]);
     }
     return true;
@@ -281,7 +259,7 @@ bool native_system_open(struct ld_error *error)
     native.ntdll = ld_load(&native.loader, "ntdll.dll", NULL, error);
     if (!native.ntdll)
         return false;
-    snprintf(path, sizeof path, "%s/%s", native.options.companions, sizeof(void *) == 8 ? "ldr64.dll" : "ldr32.dll");
+    snprintf(path, sizeof path, "%s/%s", native.options.companions, native_machine.guest_half);
     native.ldr = ld_load_path(&native.loader, path, error);
     return native.ldr && numbers_read(error) && functions_replace(error) &&
            cells_fill((uintptr_t)native_export(native.ldr, "peload_unix_call"), error) && block_fill(error);

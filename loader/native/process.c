@@ -10,7 +10,7 @@
  *   8  first thread: LdrInitializeThunk -> initialisers -> RtlUserThreadStart -> ImageBase + AddressOfEntryPoint
  *
  * Nothing of the guest runs before step 8. */
-#include "loader/native/native.h"
+#include "loader/native/machine.h"
 #include "loader/host/linux.h"
 #include "loader/nt/arch.h"
 #include "loader/nt/ex.h"
@@ -27,22 +27,12 @@ struct native native;
 
 enum { BUILD = 19043 }; /* the Windows 10 that Wine's DLLs answer for */
 
-#ifdef __x86_64__
-#define SYSTEM_FOLDER "x86_64-windows"
-#define USER_HIGH ((uintptr_t)0x7e0000000000) /* Linux maps this program itself somewhere above */
-#define MACHINE PE_MACHINE_AMD64
-#else
-#define SYSTEM_FOLDER "i386-windows"
-#define USER_HIGH ((uintptr_t)0x7fff0000)
-#define MACHINE PE_MACHINE_I386
-#endif
-
 static bool kernel_open(struct ld_error *error)
 {
     static char nls[4096];
     const struct native_options *options = &native.options;
     snprintf(nls, sizeof nls, "%s/nls", options->dll_set);
-    snprintf(native.system_folder, sizeof native.system_folder, "%s/%s", options->dll_set, SYSTEM_FOLDER);
+    snprintf(native.system_folder, sizeof native.system_folder, "%s/%s", options->dll_set, native_machine.system_folder);
     nt_config = (struct nt_config){
         .system_folder = native.system_folder,
         .nls_folder = nls,
@@ -57,7 +47,7 @@ static bool kernel_open(struct ld_error *error)
         .private_call = native_private_call,
     };
     nt_process.user_low = 0x10000;
-    nt_process.user_high = USER_HIGH;
+    nt_process.user_high = native_machine.user_high;
     nt_process.dispatcher_entry = (uintptr_t)nt_arch_entry;
     snprintf(nt_process.image_path, sizeof nt_process.image_path, "%s", options->program);
     if (!nt_arena_open() || !nt_mm_open() || !nt_ex_user_shared_data_open() || !nt_trap_open())
@@ -67,8 +57,8 @@ static bool kernel_open(struct ld_error *error)
         return ld_fail_host(error, LD_START, NULL, HOST_NO_MEMORY, "no memory for the host");
     native.loader.host = host;
     native.loader.trace = options->trace;
-    native.loader.machine = MACHINE;
-    native.loader.user_limit = USER_HIGH;
+    native.loader.machine = native_machine.number;
+    native.loader.user_limit = native_machine.user_high;
     native.loader.missing = options->missing;
     if (options->stub_missing)
         native.loader.substitute = native_stub;

@@ -4,7 +4,7 @@
  * Only two images are mapped here, the EXE and ntdll, as NT's kernel does it. Everything else (kernel32, imports, TLS,
  * initialisers) is Wine's work through NtOpenFile, NtCreateSection(SEC_IMAGE) and NtMapViewOfSection. The fields of the
  * PEB that a loader fills (Ldr, heap, locks, bitmaps) stay 0: ntdll takes what is not 0 for its own and would not fill it. */
-#include "loader/native/native.h"
+#include "loader/native/machine.h"
 #include "loader/nt/mm.h"
 
 #include <stdio.h>
@@ -29,19 +29,13 @@ static struct ld_module *map_alone(const char *path, bool is_main, struct ld_err
     return module;
 }
 
-/* What Wine's DLLs call for their Unix half, which is not here: the answer is STATUS_NOT_SUPPORTED. On i386 it takes its
- * four words (a 64-bit handle, a code, a pointer) off the stack. */
+/* What Wine's DLLs call for their Unix half, which is not here. */
 static uintptr_t unix_call_make(void)
 {
-#ifdef __x86_64__
-    static const uint8_t code[] = {0xb8, 0xbb, 0x00, 0x00, 0xc0, 0xc3};
-#else
-    static const uint8_t code[] = {0xb8, 0xbb, 0x00, 0x00, 0xc0, 0xc2, 0x10, 0x00};
-#endif
     uintptr_t base = 0;
-    if (nt_mm_allocate(&base, sizeof code, MEM_RESERVE | MEM_COMMIT, PAGE_EXECUTE_READWRITE, 0))
+    if (nt_mm_allocate(&base, native_unix_refusal_size, MEM_RESERVE | MEM_COMMIT, PAGE_EXECUTE_READWRITE, 0))
         return 0;
-    memcpy((void *)base, code, sizeof code);
+    memcpy((void *)base, native_unix_refusal, native_unix_refusal_size);
     return base;
 }
 

@@ -7,8 +7,12 @@
 
 #include <ucontext.h>
 
-/* Guest registers as a system call found them; pushed by entry.S at the top of the thread's kernel stack. */
+/* Guest registers as a system call found them; pushed by entry.S at the top of the thread's kernel stack, the call's
+ * number first. */
 struct nt_frame;
+static inline uint32_t nt_frame_number(const struct nt_frame *frame) { return *(const uint32_t *)(const void *)frame; }
+/* Copies `count` argument words. False: the guest's stack is not readable. */
+bool nt_frame_arguments(const struct nt_frame *frame, unsigned count, uintptr_t *arguments);
 
 /* ---- entry.S */
 void nt_arch_entry(void);                                          /* where the guest's system-call stubs arrive */
@@ -42,5 +46,15 @@ bool nt_arch_push_apc(struct nt_context *context, const struct nt_apc *apc, uint
 uintptr_t nt_arch_ip(const struct nt_context *context);
 uintptr_t nt_arch_sp(const struct nt_context *context);
 void nt_arch_set_ip(struct nt_context *context, uintptr_t ip);
+uintptr_t nt_arch_signal_ip(const ucontext_t *signal);
+void nt_arch_signal_set_ip(ucontext_t *signal, uintptr_t ip);
+uintptr_t nt_arch_fail_fast_code(const struct nt_context *context); /* __fastfail's argument */
+
+/* For a thread that has no thread-local storage, so not even the C library's errno. */
+struct nt_wide_time { int64_t seconds, nanoseconds; };
+void nt_arch_clock_get(int clock, struct nt_wide_time *time);
+void nt_arch_clock_sleep(int clock, const struct nt_wide_time *pause);
+/* Two words, the low one first, in as few steps as this machine can. */
+void nt_arch_time_store(void *at, uint64_t value);
 
 #endif

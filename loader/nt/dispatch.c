@@ -3,12 +3,6 @@
 #include "loader/nt/arch.h"
 #include "loader/nt/ps_private.h"
 
-#ifdef __x86_64__
-#include "loader/nt/x64/frame.h"
-#else
-#include "loader/nt/x86/frame.h"
-#endif
-
 #include <string.h>
 
 struct nt_config nt_config;
@@ -113,7 +107,7 @@ static NTSTATUS unknown_call(uint32_t number)
 NTSTATUS nt_dispatch(struct nt_frame *frame)
 {
     uintptr_t arguments[ARGUMENT_LIMIT];
-    uint32_t number = (uint32_t)frame->number;
+    uint32_t number = nt_frame_number(frame);
     struct nt_thread *thread = nt_thread_self;
     NTSTATUS status;
 

@@ -5,6 +5,7 @@
  * on ticking. A program that ends earlier has seen what it would see on Windows, where nothing moves between two
  * ticks either, and has not paid for it. */
 #define _GNU_SOURCE
+#include "loader/nt/arch.h"
 #include "loader/nt/ex_private.h"
 #include "loader/nt/mm.h"
 
@@ -85,50 +86,18 @@ uint32_t ex_shared_tick(void) { return __atomic_load_n(&interval, __ATOMIC_RELAX
 
 /* ---- ticking: no thread-local storage below, the ticker has none of its own ---------------------------- */
 
-struct wide_time { int64_t seconds, nanoseconds; };
-
-#ifdef __x86_64__
-enum { CALL_CLOCK_GET = 228, CALL_CLOCK_SLEEP = 230 };
-static long host_call(long number, long a, long b, long c, long d)
-{
-    register long r10 __asm__("r10") = d;
-    long result;
-    __asm__ volatile("syscall" : "=a"(result) : "0"(number), "D"(a), "S"(b), "d"(c), "r"(r10) : "rcx", "r11", "memory");
-    return result;
-}
-
-static void word_store(struct ksystem_time *at, uint64_t value)
-{
-    __atomic_store_n((uint64_t *)(void *)at, value, __ATOMIC_RELEASE);
-}
-#else
-enum { CALL_CLOCK_GET = 403, CALL_CLOCK_SLEEP = 407 };
-static long host_call(long number, long a, long b, long c, long d)
-{
-    long result;
-    __asm__ volatile("int $0x80" : "=a"(result) : "0"(number), "b"(a), "c"(b), "d"(c), "S"(d) : "memory");
-    return result;
-}
-
-static void word_store(struct ksystem_time *at, uint64_t value)
-{
-    __atomic_store_n(&at->low, (uint32_t)value, __ATOMIC_RELEASE);
-    __atomic_store_n(&at->high1, (int32_t)(value >> 32), __ATOMIC_RELEASE);
-}
-#endif
-
 /* A reader takes high1, low, high2 and starts again where the two differ: so high2 goes first, high1 last. */
 static void time_store(struct ksystem_time *at, uint64_t value)
 {
     __atomic_store_n(&at->high2, (int32_t)(value >> 32), __ATOMIC_RELEASE);
-    word_store(at, value);
+    nt_arch_time_store(at, value);
 }
 
 static void shared_renew(struct shared *to)
 {
-    struct wide_time real, steady;
-    host_call(CALL_CLOCK_GET, CLOCK_REALTIME, (long)&real, 0, 0);
-    host_call(CALL_CLOCK_GET, CLOCK_MONOTONIC, (long)&steady, 0, 0);
+    struct nt_wide_time real, steady;
+    nt_arch_clock_get(CLOCK_REALTIME, &real);
+    nt_arch_clock_get(CLOCK_MONOTONIC, &steady);
     uint64_t monotonic = (uint64_t)steady.seconds * EX_TICKS_PER_SECOND + (uint64_t)steady.nanoseconds / 100;
     uint64_t ticks = (uint64_t)steady.seconds * 1000 + (uint64_t)steady.nanoseconds / 1000000;
     time_store(&to->system_time, ex_time_of(real.seconds, real.nanoseconds));
@@ -141,9 +110,9 @@ static int ticker(void *unused)
 {
     (void)unused;
     for (;;) {
-        struct wide_time pause = {0, (int64_t)ex_shared_tick() * 100};
+        struct nt_wide_time pause = {0, (int64_t)ex_shared_tick() * 100};
         shared_renew(writable);
-        host_call(CALL_CLOCK_SLEEP, CLOCK_MONOTONIC, 0, (long)&pause, 0);
+        nt_arch_clock_sleep(CLOCK_MONOTONIC, &pause);
     }
     return 0;
 }

@@ -13,12 +13,6 @@
 enum { TRAP_DIVIDE = 0, TRAP_DEBUG = 1, TRAP_BREAKPOINT = 3, TRAP_OVERFLOW = 4, TRAP_BOUND = 5, TRAP_OPCODE = 6,
        TRAP_GENERAL = 13, TRAP_PAGE = 14, TRAP_X87 = 16, TRAP_ALIGNMENT = 17, TRAP_SIMD = 19 };
 
-#ifdef __x86_64__
-enum { GREG_IP = REG_RIP };
-#else
-enum { GREG_IP = REG_EIP };
-#endif
-
 bool nt_read(void *to, const void *guest, size_t size)
 {
     uintptr_t at = (uintptr_t)guest;
@@ -102,11 +96,7 @@ static void general_protection(struct nt_exception *record, struct nt_context *c
         record->code = STATUS_STACK_BUFFER_OVERRUN;
         record->flags = 1;
         record->count = 1;
-#ifdef __x86_64__
-        record->information[0] = context->rcx;
-#else
-        record->information[0] = context->ecx;
-#endif
+        record->information[0] = nt_arch_fail_fast_code(context);
         return;
     }
     if (nt_read(code, (const void *)ip, 1)) {
@@ -191,7 +181,7 @@ static bool record_fill(struct nt_exception *record, struct nt_context *context,
 static void on_fault(int number, siginfo_t *info, void *data)
 {
     ucontext_t *signal = data;
-    uintptr_t ip = (uintptr_t)signal->uc_mcontext.gregs[GREG_IP];
+    uintptr_t ip = nt_arch_signal_ip(signal);
     long trap = (long)signal->uc_mcontext.gregs[REG_TRAPNO];
     ULONG error = (ULONG)signal->uc_mcontext.gregs[REG_ERR];
     int saved_errno = errno;
@@ -209,7 +199,7 @@ static void on_fault(int number, siginfo_t *info, void *data)
             mending = 0;
         }
         if (!mended)
-            signal->uc_mcontext.gregs[GREG_IP] = (greg_t)(uintptr_t)nt_arch_copy_fault;
+            nt_arch_signal_set_ip(signal, (uintptr_t)nt_arch_copy_fault);
         errno = saved_errno;
         return;
     }

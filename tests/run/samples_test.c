@@ -1,8 +1,8 @@
 /* Every row of tests/samples/table.txt on the native lane: output, all 32 bits of the exit code, and the steps that the
  * trace tells, held against what objdump says of the file. Rows for x86 run where the 32-bit host is built. */
 #include "tests/support/process.h"
+#include "tests/support/table.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,90 +19,9 @@
 #define EXPECTED "tests/samples/"
 #define OBJDUMP "/usr/bin/x86_64-w64-mingw32-objdump" /* reads PE32 as well */
 
-enum { WORDS = 32, FIELDS = 7, ROWS = 200 };
-
-static const struct machine { const char *name, *other, *folder; } machines[] = {
+static const struct table_machine machines[] = {
     {"x64", "x86", TEST_BUILD "/samples/x64/"}, {"x86", "x64", TEST_BUILD "/samples/x86/"},
 };
-
-struct row {
-    const struct machine *machine;
-    char *name, *input, *output, *conditions, *title;
-    char *arguments[WORDS], *environment[WORDS + 2];
-    uint32_t exit;
-};
-
-/* ---- the table (its format stands at its top) ----------------------------------------------------- */
-
-static char *trim(char *text)
-{
-    while (isspace((unsigned char)*text))
-        text++;
-    for (char *end = text + strlen(text); end > text && isspace((unsigned char)end[-1]);)
-        *--end = 0;
-    return text;
-}
-
-static void words_split(char *field, char **words)
-{
-    unsigned count = 0;
-    if (!strcmp(field, "-"))
-        return;
-    for (char *from = field; *from;) {
-        while (*from == ' ' || *from == '\t')
-            from++;
-        if (!*from)
-            break;
-        assert_true(count + 1 < WORDS);
-        char *to = words[count++] = malloc(strlen(from) + 1);
-        for (bool quoted = false; *from && (quoted || (*from != ' ' && *from != '\t')); from++)
-            if (*from == '\'')
-                quoted = !quoted;
-            else
-                *to++ = *from;
-        *to = 0;
-    }
-}
-
-static bool row_take(char *line, const struct machine *machine, struct row *row)
-{
-    char *fields[FIELDS];
-    memset(row, 0, sizeof *row);
-    line = trim(line);
-    if (!*line || *line == '#')
-        return false;
-    for (unsigned i = 0; i < FIELDS; i++) {
-        char *end = strchr(line, '|');
-        assert_int_equal(!end, i + 1 == FIELDS);
-        if (end)
-            *end++ = 0;
-        fields[i] = trim(line);
-        line = end;
-    }
-    row->name = fields[0];
-    row->machine = machine;
-    if (asprintf(&row->title, "%s %s %s", machine->name, fields[0], strcmp(fields[1], "-") ? fields[1] : "") < 0)
-        abort();
-    words_split(fields[1], row->arguments);
-    words_split(fields[3], row->environment);
-    row->input = strcmp(fields[2], "-") ? fields[2] : NULL;
-    row->exit = (uint32_t)strtoull(fields[4], NULL, 0);
-    row->output = fields[5];
-    row->conditions = fields[6];
-    return true;
-}
-
-/* Where the condition stands in the row, NULL: nowhere. */
-static const char *condition_at(const struct row *row, const char *condition)
-{
-    size_t length = strlen(condition);
-    for (const char *at = row->conditions; (at = strstr(at, condition)); at += length)
-        if ((at == row->conditions || at[-1] == ' ') && (!at[length] || at[length] == ' ' || at[length - 1] == '='))
-            return at;
-    return NULL;
-}
-
-static bool has(const struct row *row, const char *condition) { return condition_at(row, condition) != NULL; }
 
 /* ---- what objdump says ---------------------------------------------------------------------------- */
 
@@ -153,7 +72,7 @@ static void run_peload(struct run *run, const char *const *more, const char *pat
                        const char *input)
 {
     char status[96], trace[96];
-    const char *arguments[WORDS * 2 + 16] = {PELOAD, "run"};
+    const char *arguments[TABLE_WORDS * 2 + 16] = {PELOAD, "run"};
     unsigned count = 2;
     size_t size;
     snprintf(status, sizeof status, "--status-file=%s", run->status_file);
@@ -226,10 +145,10 @@ static void output_hold(const struct run *run, const char *file)
     assert_true(same);
 }
 
-static void steps_hold(const struct run *run, const struct row *row, const struct facts *facts)
+static void steps_hold(const struct run *run, const struct table_row *row, const struct facts *facts)
 {
     char begin[128];
-    bool occupied = has(row, "occupy=");
+    bool occupied = table_row_has(row, "occupy=");
     snprintf(begin, sizeof begin, "peload[place] %s %s.exe ", occupied ? "moved" : "placed", row->name);
     uint64_t base = traced(run, begin, " at=");
     assert_int_equal(traced(run, begin, " preferred="), facts->base);
@@ -255,24 +174,21 @@ static void steps_hold(const struct run *run, const struct row *row, const struc
 
 static void row_runs(void **state)
 {
-    struct row *row = *state;
+    struct table_row *row = *state;
     struct run run;
     char path[256], input[256], output[256], run_option[64];
     const char *more[8] = {"--trace=open,place,relocate,bind,tls,start,init"};
-    bool unloadable = has(row, "unloadable");
+    bool unloadable = table_row_has(row, "unloadable");
     snprintf(path, sizeof path, "%s%s.exe", row->machine->folder, row->name);
     /* NAME.x86.out stands beside NAME.out where the two machines differ. */
     snprintf(output, sizeof output, EXPECTED "%.*s.%s.out", (int)strcspn(row->output, "."), row->output, row->machine->name);
     snprintf(input, sizeof input, EXPECTED "%s", row->input ? row->input : "");
     struct facts facts = facts_of(path);
-    if (has(row, "occupy="))
+    if (table_row_has(row, "occupy="))
         more[1] = "--occupy";
-    const char *option = condition_at(row, "run=");
-    if (option) {
-        snprintf(run_option, sizeof run_option, "%.*s", (int)strcspn(option + 4, " "), option + 4);
+    if (table_row_value(row, "run=", run_option, sizeof run_option))
         more[1] = run_option;
-    }
-    row->environment[WORDS] = NULL;
+    row->environment[TABLE_WORDS] = NULL;
     run_begin(&run);
     run_peload(&run, more, path, row->arguments, row->environment, row->input ? input : NULL);
     int low = (int)(row->exit & 0xff);
@@ -467,20 +383,20 @@ int main(void)
         cmocka_unit_test(delayed_dll_comes_late), cmocka_unit_test(freed_dll_goes), cmocka_unit_test(everything_is_traced),
         cmocka_unit_test(crash_is_reported), cmocka_unit_test(story_is_told), cmocka_unit_test(environment_can_be_made),
     };
-    static struct row rows[ROWS];
-    static struct CMUnitTest tests[ROWS];
+    static struct table_row rows[TABLE_ROWS];
+    static struct CMUnitTest tests[TABLE_ROWS];
     size_t size, count = 0;
     setenv("PELOAD_DRIVE_C", TEST_BUILD "/tests/drive_c", 1);
     unsetenv("PELOAD_GREETING");
     for (size_t i = 0; i < sizeof machines / sizeof *machines && (!i || !access(TEST_BUILD "/peload32", X_OK)); i++) {
         char *rest = text_read(EXPECTED "table.txt", &size), *line;
-        while (rest && (line = strsep(&rest, "\n")) && count < ROWS)
-            if (row_take(line, &machines[i], &rows[count]) && !has(&rows[count], machines[i].other)) {
+        while (rest && (line = strsep(&rest, "\n")) && count < TABLE_ROWS)
+            if (table_row_take(line, &machines[i], &rows[count]) && !table_row_has(&rows[count], machines[i].other)) {
                 tests[count] = (struct CMUnitTest){rows[count].title, row_runs, NULL, NULL, &rows[count]};
                 count++;
             }
     }
-    if (count < 10 || count == ROWS) {
+    if (count < 10 || count == TABLE_ROWS) {
         fprintf(stderr, "table.txt: %zu rows\n", count);
         return 1;
     }

@@ -1,5 +1,6 @@
 /* What a person sees when a guest ends by an exception that nobody handled: what, where, registers, and who called whom. */
 #include "loader/cli/cli.h"
+#include "loader/cli/linux/registers.h"
 #include "loader/cli/output.h"
 #include "loader/cli/symbols.h"
 #include "loader/native/native.h"
@@ -80,25 +81,13 @@ static void details_tell(const struct nt_exception *record)
             fprintf(stderr, "  parameter 0x%" PRIxPTR "\n", record->information[i]);
 }
 
-static void registers_tell(const struct nt_context *c)
+static void registers_tell(const struct nt_context *context)
 {
-#ifdef __x86_64__
-    const struct { const char *name; uint64_t value; } rows[] = {
-        {"rax", c->rax}, {"rbx", c->rbx}, {"rcx", c->rcx}, {"rdx", c->rdx}, {"rsi", c->rsi}, {"rdi", c->rdi}, {"rbp", c->rbp},
-        {"rsp", c->rsp}, {"r8", c->r8}, {"r9", c->r9}, {"r10", c->r10}, {"r11", c->r11}, {"r12", c->r12}, {"r13", c->r13},
-        {"r14", c->r14}, {"r15", c->r15}, {"rip", c->rip}, {"flags", c->eflags},
-    };
-    enum { PER_LINE = 3 };
-#else
-    const struct { const char *name; uint64_t value; } rows[] = {
-        {"eax", c->eax}, {"ebx", c->ebx}, {"ecx", c->ecx}, {"edx", c->edx}, {"esi", c->esi}, {"edi", c->edi}, {"ebp", c->ebp},
-        {"esp", c->esp}, {"eip", c->eip}, {"flags", c->eflags},
-    };
-    enum { PER_LINE = 4 };
-#endif
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    struct cli_register rows[CLI_REGISTERS];
+    unsigned per_line, count = cli_registers(context, rows, &per_line);
+    for (unsigned i = 0; i < count; i++)
         fprintf(stderr, "  %-5s 0x%0*" PRIx64 "%s", rows[i].name, CLI_DIGITS, rows[i].value,
-                i % PER_LINE == PER_LINE - 1 || i + 1 == sizeof rows / sizeof *rows ? "\n" : "");
+                i % per_line == per_line - 1 || i + 1 == count ? "\n" : "");
 }
 
 void cli_report_unhandled(const struct nt_exception *record, const struct nt_context *context)

@@ -15,6 +15,7 @@ void nt_arch_set_teb(struct nt_teb *teb)
     syscall(SYS_arch_prctl, ARCH_SET_GS, teb);
 }
 
+/* Four from registers, the rest from the guest's stack, behind two return addresses and the four home slots. */
 bool nt_frame_arguments(const struct nt_frame *frame, unsigned count, uintptr_t *arguments)
 {
     for (unsigned i = 0; i < 4; i++)
@@ -229,4 +230,25 @@ bool nt_arch_push_apc(struct nt_context *context, const struct nt_apc *apc, uint
     context->rip = dispatcher;
     context->rsp = at - 8; /* as behind a call: the return address slot */
     return true;
+}
+uintptr_t nt_arch_signal_ip(const ucontext_t *signal) { return (uintptr_t)signal->uc_mcontext.gregs[REG_RIP]; }
+void nt_arch_signal_set_ip(ucontext_t *signal, uintptr_t ip) { signal->uc_mcontext.gregs[REG_RIP] = (greg_t)ip; }
+uintptr_t nt_arch_fail_fast_code(const struct nt_context *context) { return context->rcx; }
+
+enum { CALL_CLOCK_GET = 228, CALL_CLOCK_SLEEP = 230 };
+
+static long host_call(long number, long a, long b, long c, long d)
+{
+    register long r10 __asm__("r10") = d;
+    long result;
+    __asm__ volatile("syscall" : "=a"(result) : "0"(number), "D"(a), "S"(b), "d"(c), "r"(r10) : "rcx", "r11", "memory");
+    return result;
+}
+
+void nt_arch_clock_get(int clock, struct nt_wide_time *time) { host_call(CALL_CLOCK_GET, clock, (long)time, 0, 0); }
+void nt_arch_clock_sleep(int clock, const struct nt_wide_time *pause) { host_call(CALL_CLOCK_SLEEP, clock, 0, (long)pause, 0); }
+
+void nt_arch_time_store(void *at, uint64_t value)
+{
+    __atomic_store_n((uint64_t *)at, value, __ATOMIC_RELEASE);
 }

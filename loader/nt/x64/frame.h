@@ -18,8 +18,4 @@ _Static_assert(offsetof(struct nt_frame, rsp) == 0x68, "entry.S");
 _Static_assert(offsetof(struct nt_frame, xmm) == 0x70, "entry.S");
 _Static_assert(sizeof(struct nt_frame) == 0x120, "entry.S");
 
-/* Copies `count` argument words: four from registers, the rest from the guest's stack, behind two return addresses and
- * the four home slots. False: that stack is not readable. */
-bool nt_frame_arguments(const struct nt_frame *frame, unsigned count, uintptr_t *arguments);
-
 #endif

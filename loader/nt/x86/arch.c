@@ -27,6 +27,7 @@ static unsigned short selector_ds(void) { unsigned short s; __asm__("movw %%ds, 
 static unsigned short selector_fs(void) { unsigned short s; __asm__("movw %%fs, %0" : "=r"(s)); return s; }
 static unsigned short selector_gs(void) { unsigned short s; __asm__("movw %%gs, %0" : "=r"(s)); return s; }
 
+/* From the guest's stack, behind two return addresses. */
 bool nt_frame_arguments(const struct nt_frame *frame, unsigned count, uintptr_t *arguments)
 {
     return nt_read(arguments, (const void *)(uintptr_t)(frame->esp + 8), count * sizeof *arguments);
@@ -244,4 +245,25 @@ void nt_arch_resume(const struct nt_context *context)
     resume_with = context;
     for (;;)
         syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), NT_SIGNAL_RESUME);
+}
+uintptr_t nt_arch_signal_ip(const ucontext_t *signal) { return (uintptr_t)signal->uc_mcontext.gregs[REG_EIP]; }
+void nt_arch_signal_set_ip(ucontext_t *signal, uintptr_t ip) { signal->uc_mcontext.gregs[REG_EIP] = (greg_t)ip; }
+uintptr_t nt_arch_fail_fast_code(const struct nt_context *context) { return context->ecx; }
+
+enum { CALL_CLOCK_GET = 403, CALL_CLOCK_SLEEP = 407 }; /* the 64-bit forms */
+
+static long host_call(long number, long a, long b, long c, long d)
+{
+    long result;
+    __asm__ volatile("int $0x80" : "=a"(result) : "0"(number), "b"(a), "c"(b), "d"(c), "S"(d) : "memory");
+    return result;
+}
+
+void nt_arch_clock_get(int clock, struct nt_wide_time *time) { host_call(CALL_CLOCK_GET, clock, (long)time, 0, 0); }
+void nt_arch_clock_sleep(int clock, const struct nt_wide_time *pause) { host_call(CALL_CLOCK_SLEEP, clock, 0, (long)pause, 0); }
+
+void nt_arch_time_store(void *at, uint64_t value)
+{
+    __atomic_store_n((uint32_t *)at, (uint32_t)value, __ATOMIC_RELEASE);
+    __atomic_store_n((int32_t *)at + 1, (int32_t)(value >> 32), __ATOMIC_RELEASE);
 }

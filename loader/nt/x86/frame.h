@@ -15,7 +15,4 @@ struct nt_frame {
 _Static_assert(offsetof(struct nt_frame, esp) == 0x14, "entry.S");
 _Static_assert(sizeof(struct nt_frame) == 0x20, "entry.S");
 
-/* Copies `count` argument words from the guest's stack, behind two return addresses. False: not readable. */
-bool nt_frame_arguments(const struct nt_frame *frame, unsigned count, uintptr_t *arguments);
-
 #endif
