@@ -10,7 +10,6 @@
 #ifndef NT_CM_PRIVATE_H
 #define NT_CM_PRIVATE_H
 
-#include "loader/nt/cm.h"
 #include "loader/nt/ob.h"
 
 enum { CM_NAME_LIMIT = 255, CM_VALUE_NAME_LIMIT = 16383, CM_DATA_LIMIT = 0x4000000 };

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-uint32_t nt_cm_root;
-
 int cm_name_compare(const WCHAR *a, unsigned a_length, const WCHAR *b, unsigned b_length)
 {
     for (unsigned i = 0; i < a_length && i < b_length; i++) {
@@ -35,16 +33,17 @@ struct cm_node *cm_node_new(const WCHAR *name, unsigned length)
 struct cm_node *cm_root(void)
 {
     static const WCHAR name[] = {'R', 'E', 'G', 'I', 'S', 'T', 'R', 'Y'};
-    if (!nt_cm_root) {
+    nt_ref *place = nt_arena_root(NT_ROOT_CM);
+    if (!*place) {
         struct cm_node *root = cm_node_new(name, 8);
         if (!root)
             return NULL;
         root->defaults = 1;
         root->written = nt_time_now();
         root->flags = CM_CHILDREN_PENDING | CM_VALUES_PENDING;
-        nt_cm_root = nt_ref_of(root);
+        *place = nt_ref_of(root);
     }
-    return nt_at(nt_cm_root);
+    return nt_at(*place);
 }
 
 /* ---- children ----------------------------------------------------------------------------------------- */

@@ -28,10 +28,6 @@ extern const char nt_ex_user_sid_text[];
 struct nt_thread_object;
 NTSTATUS nt_ex_impersonate(struct nt_thread_object *thread, HANDLE token);
 
-/* What processes of a session share of this area (the atoms), in the arena; 0: nothing yet. A child takes over its
- * parent's. */
-extern uint32_t nt_ex_root;
-
 /* LCIDs and UI languages from the environment (LC_ALL, LC_CTYPE, LC_MESSAGES, LANG). */
 uint32_t nt_ex_system_lcid(void);
 uint32_t nt_ex_user_lcid(void);

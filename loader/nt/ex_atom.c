@@ -9,7 +9,8 @@ enum { ATOM_FIRST = 0xc000, ATOM_LIMIT = 0x4000, NAME_LIMIT = 255 };
 struct atom { uint32_t count, length, size; WCHAR text[]; }; /* length in units */
 struct atom_table { uint32_t used; nt_ref atoms[ATOM_LIMIT]; }; /* 64 KiB, touched only as far as it is used */
 
-nt_ref nt_ex_root; /* the atom table, 0: nobody has made an atom */
+/* NULL: nobody has made an atom. Lock held. */
+static struct atom_table *table_get(void) { return nt_at(*nt_arena_root(NT_ROOT_EX)); }
 
 /* A name's text copied in; *number is set where the name means a number: a small "pointer", or "#123". */
 static NTSTATUS name_get(const WCHAR *guest, ULONG length, WCHAR *text, uint32_t *number)
@@ -63,9 +64,10 @@ static int atom_find(const struct atom_table *table, const WCHAR *text, unsigned
 /* Lock held. */
 static NTSTATUS atom_add(const WCHAR *text, unsigned length, uint32_t *number)
 {
-    if (!nt_ex_root)
-        nt_ex_root = nt_arena_allocate(sizeof(struct atom_table));
-    struct atom_table *table = nt_at(nt_ex_root);
+    nt_ref *root = nt_arena_root(NT_ROOT_EX);
+    if (!*root)
+        *root = nt_arena_allocate(sizeof(struct atom_table));
+    struct atom_table *table = table_get();
     uint32_t slot;
     if (!table)
         return STATUS_NO_MEMORY;
@@ -93,7 +95,7 @@ static NTSTATUS atom_add(const WCHAR *text, unsigned length, uint32_t *number)
 
 static struct atom *atom_at(USHORT number)
 {
-    const struct atom_table *table = nt_at(nt_ex_root);
+    const struct atom_table *table = table_get();
     uint32_t slot = number - (uint32_t)ATOM_FIRST;
     return table && slot < table->used ? nt_at(table->atoms[slot]) : NULL;
 }
@@ -119,7 +121,7 @@ NTSTATUS NtFindAtom(const WCHAR *name, ULONG length, USHORT *guest)
     NTSTATUS status = name_get(name, length, text, &number);
     if (!status && !number) {
         nt_lock();
-        int found = nt_ex_root ? atom_find(nt_at(nt_ex_root), text, length / sizeof(WCHAR), &slot) : -1;
+        int found = table_get() ? atom_find(table_get(), text, length / sizeof(WCHAR), &slot) : -1;
         nt_unlock();
         if (found < 0)
             return STATUS_OBJECT_NAME_NOT_FOUND;
@@ -140,7 +142,7 @@ NTSTATUS NtDeleteAtom(USHORT number)
         status = STATUS_INVALID_HANDLE;
     } else if (--atom->count == 0) {
         nt_ref ref = nt_ref_of(atom);
-        ((struct atom_table *)nt_at(nt_ex_root))->atoms[number - ATOM_FIRST] = 0;
+        table_get()->atoms[number - ATOM_FIRST] = 0;
         nt_arena_free(ref, atom->size);
     }
     nt_unlock();

@@ -34,8 +34,6 @@ NTSTATUS nt_io_console(HANDLE *out);
 void nt_io_restore(void);
 /* The name in C:\users\NAME. */
 const char *nt_user_name(void);
-/* What processes of a session share of this area, in the arena; 0: nothing yet. A child takes over its parent's. */
-extern nt_ref nt_io_root;
 
 /* UTF-16 <-> UTF-8, unpaired surrogates kept as WTF-8; both return what was written without NUL, and always write
  * a NUL; room in units. */

@@ -74,7 +74,7 @@ struct io_lock {
 };
 
 enum { IO_BUCKETS = 256 };
-/* Everything of this area that processes share and that no object holds; nt_io_root leads to it. */
+/* Everything of this area that processes share and that no object holds; NT_ROOT_IO leads to it. */
 struct io_root {
     uint64_t unique;        /* last one given out */
     nt_ref pipes;           /* struct io_pipe, all instances */

@@ -7,13 +7,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-nt_ref nt_io_root;
-
 struct io_root *io_root(void)
 {
-    if (!nt_io_root)
-        nt_io_root = nt_arena_allocate(sizeof(struct io_root));
-    return nt_at(nt_io_root);
+    nt_ref *root = nt_arena_root(NT_ROOT_IO);
+    if (!*root)
+        *root = nt_arena_allocate(sizeof(struct io_root));
+    return nt_at(*root);
 }
 
 static nt_ref *bucket(struct io_root *root, uint64_t device, uint64_t serial)

@@ -30,7 +30,14 @@ struct nt_object {
 enum { NT_OBJECT_AUTO_RESET = 1, NT_OBJECT_PERMANENT = 2 };
 
 /* ---- arena */
-bool nt_arena_open(void);                 /* maps a new arena for this session; false: the world refused (errno) */
+bool nt_arena_open(void);                 /* maps a new arena for this session, or keeps the one that is there; false: errno */
+/* Maps the arena of a session that another process began. The descriptor stays open, as nt_arena_open's does: children
+ * inherit it, and whoever looks at a session from outside finds it as "memfd:nt-arena". false: errno, EINVAL: no arena. */
+bool nt_arena_attach(int descriptor);
+int nt_arena_descriptor(void);
+/* Where an area keeps what its processes share and no object holds; 0: nothing yet. Lock held. */
+enum nt_root { NT_ROOT_IO, NT_ROOT_CM, NT_ROOT_EX, NT_ROOT_LANE, NT_ROOT_COUNT = 8 };
+nt_ref *nt_arena_root(enum nt_root area);
 void *nt_at(nt_ref ref);                  /* address here; ref 0 -> NULL */
 nt_ref nt_ref_of(const void *address);
 nt_ref nt_arena_allocate(uint32_t size);  /* zeroed, 8-aligned; 0: full. Lock held. */

@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -16,6 +17,23 @@ struct ob_arena *ob_arena;
 enum { ARENA_MAGIC = 0x626f746e, ARENA_VERSION = 1, ARENA_SIZE = NT_WIDTH(64, 256) << 20 };
 _Static_assert(sizeof(struct ob_arena) <= 4096, "the head is one page");
 
+static int arena_descriptor = -1;
+
+int nt_arena_descriptor(void)
+{
+    return arena_descriptor;
+}
+
+static bool arena_map(int fd, size_t size)
+{
+    void *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+    if (base == MAP_FAILED)
+        return false;
+    ob_arena = base;
+    arena_descriptor = fd;
+    return true;
+}
+
 bool nt_arena_open(void)
 {
     if (ob_arena)
@@ -23,15 +41,12 @@ bool nt_arena_open(void)
     int fd = memfd_create("nt-arena", MFD_CLOEXEC);
     if (fd < 0)
         return false;
-    void *base = MAP_FAILED;
-    if (!ftruncate(fd, ARENA_SIZE))
-        base = mmap(NULL, ARENA_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
-    int error = errno;
-    close(fd);
-    errno = error;
-    if (base == MAP_FAILED)
+    if (ftruncate(fd, ARENA_SIZE) || !arena_map(fd, ARENA_SIZE)) {
+        int error = errno;
+        close(fd);
+        errno = error;
         return false;
-    ob_arena = base;
+    }
     ob_arena->magic = ARENA_MAGIC;
     ob_arena->version = ARENA_VERSION;
     ob_arena->size = ARENA_SIZE;
@@ -39,6 +54,21 @@ bool nt_arena_open(void)
     ob_arena->first_names[0] = OB_NAME_BUCKETS;
     ob_arena->names = ob_ref(ob_arena->first_names);
     return true;
+}
+
+bool nt_arena_attach(int fd)
+{
+    uint32_t head[3]; /* magic, version, size */
+    if (pread(fd, head, sizeof head, 0) != sizeof head || head[0] != ARENA_MAGIC || head[1] != ARENA_VERSION) {
+        errno = EINVAL;
+        return false;
+    }
+    return fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 && arena_map(fd, head[2]);
+}
+
+nt_ref *nt_arena_root(enum nt_root area)
+{
+    return &ob_arena->roots[area];
 }
 
 void *nt_at(nt_ref ref)

@@ -35,7 +35,9 @@ struct ob_arena {
     uint32_t id_chunks, id_next;     /* next number / 4 that was never given out */
     uint32_t id_free_first, id_free_last; /* given back, oldest first */
     nt_ref processes;                /* handle tables of all processes, for the repair */
-    uint32_t pad;
+    nt_ref watcher;                  /* the process that cleans up after the dead (ps_watch.c); 0: nobody yet */
+    nt_ref roots[NT_ROOT_COUNT];
+    uint64_t session;                /* random: the session's name */
     nt_ref free[OB_CLASS_COUNT];     /* by size class, linked through the first word */
     uint32_t first_names[2 + OB_NAME_BUCKETS]; /* the first struct ob_name_table */
 };
