@@ -27,6 +27,13 @@ static NTSTATUS key_full_name(struct nt_object *object, struct nt_string *out)
     return status;
 }
 
+/* Before anything runs: this process may close keys that others opened. */
+__attribute__((constructor)) static void hooks_set(void)
+{
+    nt_type_destroy[NT_KEY] = key_destroy;
+    nt_type_full_name[NT_KEY] = key_full_name;
+}
+
 NTSTATUS cm_key_get(HANDLE handle, ACCESS_MASK access, struct cm_key **key)
 {
     struct nt_object *object;
@@ -48,8 +55,6 @@ NTSTATUS cm_key_get(HANDLE handle, ACCESS_MASK access, struct cm_key **key)
 static NTSTATUS key_create(struct cm_key **out)
 {
     struct nt_object *object;
-    nt_type_destroy[NT_KEY] = key_destroy;
-    nt_type_full_name[NT_KEY] = key_full_name;
     NTSTATUS status = nt_object_create(NT_KEY, sizeof(struct cm_key), &object);
     *out = (struct cm_key *)object;
     return status;

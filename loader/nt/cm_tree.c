@@ -41,6 +41,7 @@ struct cm_node *cm_root(void)
         root->defaults = 1;
         root->written = nt_time_now();
         root->flags = CM_CHILDREN_PENDING | CM_VALUES_PENDING;
+        OB_ORDER();
         *place = nt_ref_of(root);
     }
     return nt_at(*place);

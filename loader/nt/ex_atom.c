@@ -86,6 +86,7 @@ static NTSTATUS atom_add(const WCHAR *text, unsigned length, uint32_t *number)
     atom->length = length;
     atom->size = size;
     memcpy(atom->text, text, length * sizeof(WCHAR));
+    OB_ORDER();
     table->atoms[slot] = ref;
     if (slot == table->used)
         table->used++;

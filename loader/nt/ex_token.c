@@ -44,10 +44,14 @@ static void token_destroy(struct nt_object *object)
         nt_arena_free(token->dacl, token->dacl_size);
 }
 
+__attribute__((constructor)) static void hooks_set(void)
+{
+    nt_type_destroy[NT_TOKEN] = token_destroy;
+}
+
 static NTSTATUS token_create(struct ex_token **out)
 {
     struct nt_object *object;
-    nt_type_destroy[NT_TOKEN] = token_destroy;
     NTSTATUS status = nt_object_create(NT_TOKEN, sizeof(struct ex_token), &object);
     if (status)
         return status;

@@ -60,7 +60,14 @@ static NTSTATUS file_full_name(struct nt_object *object, struct nt_string *out)
     return STATUS_SUCCESS;
 }
 
-/* The hooks are set here and not at start: nobody needs them before the first file. */
+/* Before anything runs: this process may close files that others made, its own table's or a killed process's. */
+__attribute__((constructor)) static void hooks_set(void)
+{
+    nt_type_destroy[NT_FILE] = file_destroy;
+    nt_type_closed[NT_FILE] = file_closed;
+    nt_type_full_name[NT_FILE] = file_full_name;
+}
+
 NTSTATUS io_file_create(uint32_t kind, uint32_t options, const char *path, struct io_file **out)
 {
     struct nt_object *object;
@@ -72,9 +79,6 @@ NTSTATUS io_file_create(uint32_t kind, uint32_t options, const char *path, struc
     file->file.options = options;
     uint32_t size = path ? (uint32_t)strlen(path) + 1 : 0;
     nt_lock();
-    nt_type_destroy[NT_FILE] = file_destroy;
-    nt_type_closed[NT_FILE] = file_closed;
-    nt_type_full_name[NT_FILE] = file_full_name;
     struct io_root *root = io_root();
     if (root)
         file->unique = ++root->unique;

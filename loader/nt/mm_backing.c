@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -62,13 +61,16 @@ struct mm_backing *mm_backing_find(uint64_t id)
     return backing;
 }
 
-/* The keeper's descriptor, opened anew: through /proc, which knows memory files as well. */
-static int keeper_open(const struct nt_section_object *section)
+/* The section object tells only the process that lets the last of it go: others notice here. An object's memory stays
+ * readable, and an id is never used twice, so that no lock is needed to see that the section is another or none. */
+static void unused_release(void)
 {
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%u/fd/%d", section->keeper_process, section->keeper_file);
-    int fd = open(path, O_RDWR | O_CLOEXEC);
-    return fd >= 0 ? fd : open(path, O_RDONLY | O_CLOEXEC);
+    for (struct mm_backing *backing = backings, *next; backing; backing = next) {
+        const struct nt_section_object *section = nt_at(backing->section);
+        next = backing->next;
+        if (backing->holders == 1 && (section->head.type != NT_SECTION || section->id != backing->id))
+            mm_backing_release(backing);
+    }
 }
 
 static struct mm_backing *backing_make(const struct nt_section_object *section, int fd)
@@ -76,6 +78,7 @@ static struct mm_backing *backing_make(const struct nt_section_object *section, 
     struct mm_backing *backing = mm_backing_new(section->id, fd, section->path ? nt_at(section->path) : NULL);
     if (!backing)
         return NULL;
+    backing->section = nt_ref_of(section);
     backing->size = section->size;
     backing->reserves = section->attributes & SEC_RESERVE && !section->path;
     return backing;
@@ -87,7 +90,8 @@ NTSTATUS mm_backing_of(const struct nt_section_object *section, int handle_fd, s
     mm_lock();
     *out = mm_backing_find(section->id);
     if (!*out) {
-        int fd = handle_fd >= 0 ? fcntl(handle_fd, F_DUPFD_CLOEXEC, 0) : keeper_open(section);
+        unused_release();
+        int fd = fcntl(handle_fd, F_DUPFD_CLOEXEC, 0);
         if (fd < 0)
             status = mm_linux_status(errno);
         else if (!(*out = backing_make(section, fd))) {

@@ -161,8 +161,7 @@ struct nt_section_object {
     uint32_t protect, attributes;   /* PAGE_*, SEC_* */
     nt_ref path;                    /* unix path, 0: page file */
     uint32_t path_size;             /* with NUL */
-    uint32_t keeper_process;        /* whose descriptor keeper_file is the section's contents */
-    int32_t keeper_file;
+    uint32_t unused[2];
     uint64_t entry_point, stack_reserve, stack_commit; /* SEC_IMAGE: nt_image_facts */
     uint32_t zero_bits, subsystem, subsystem_version, os_version;
     uint16_t characteristics, dll_characteristics, machine;
@@ -175,6 +174,7 @@ struct nt_section_object {
 struct mm_backing {
     struct mm_backing *next;
     uint64_t id;                    /* the section's; 0: none (nt_mm_map_file) */
+    nt_ref section;                 /* the object with that id; it may be gone */
     unsigned holders;               /* views, calls under way, and 1 for the section object (id != 0) */
     int fd;                         /* the contents; -1: what is mapped is all */
     bool is_file;

@@ -1,6 +1,6 @@
 /* Section objects. The object lies in the arena and may be known to many processes; what it contains is a descriptor:
- * a memory file for the page file's, the file's own for others. An unnamed section's descriptor belongs to its handles
- * (so that it goes where they go); a named one's to its keeper, the process that made it. */
+ * a memory file for the page file's, the file's own for others. It belongs to the section's handles, so that it goes where
+ * they go; who opens a section by name takes a copy from a process that has a handle. */
 #define _GNU_SOURCE
 #define _FILE_OFFSET_BITS 64
 #include "loader/nt/io.h"
@@ -44,7 +44,6 @@ struct making {
     struct nt_section_object shape;
     char path[4096];
     int fd;                         /* -1: none (images), or given away */
-    bool made;
 };
 
 static uint64_t id_new(void)
@@ -222,65 +221,13 @@ static void section_init(struct nt_object *object, void *context)
         if (section->path)
             memcpy(nt_at(section->path), making->path, section->path_size);
     }
-    making->made = true;
-}
-
-/* A named section may be opened by others: its keeper is this process, which holds it in a backing of its own. */
-static NTSTATUS make_named(HANDLE *handle, ACCESS_MASK access, const OBJECT_ATTRIBUTES *attributes, struct making *making)
-{
-    struct mm_backing *backing = NULL;
-    making->shape.keeper_process = (uint32_t)getpid();
-    making->shape.keeper_file = making->fd;
-    if (making->fd >= 0) {
-        mm_lock();
-        backing = mm_backing_new(making->shape.id, making->fd, making->path[0] ? making->path : NULL);
-        if (backing) {
-            backing->size = making->shape.size;
-            backing->reserves = making->shape.attributes & SEC_RESERVE && !backing->is_file;
-            mm_backing_hold(backing); /* until it is known whether there is a section */
-        }
-        mm_unlock();
-        if (!backing)
-            return STATUS_NO_MEMORY;
-        making->fd = -1;
-    }
-    NTSTATUS status = nt_object_make(handle, access, attributes, NT_SECTION, sizeof making->shape, section_init, making);
-    if (!backing)
-        return status;
-    mm_lock();
-    if (!making->made)
-        mm_backing_release(backing);
-    mm_backing_release(backing);
-    mm_unlock();
-    return status;
-}
-
-static NTSTATUS make_unnamed(HANDLE *guest_handle, ACCESS_MASK access, ULONG attributes, struct making *making)
-{
-    struct nt_object *object;
-    HANDLE handle;
-    NTSTATUS status = nt_object_create(NT_SECTION, sizeof making->shape, &object);
-    if (status)
-        return status;
-    nt_lock();
-    section_init(object, making);
-    nt_unlock();
-    status = nt_handle_create(object, nt_access_map(NT_SECTION, access), attributes, making->fd, &handle);
-    nt_object_release(object);
-    if (status)
-        return status;
-    making->fd = -1;
-    if (NT_PUT(guest_handle, handle))
-        return STATUS_SUCCESS;
-    nt_handle_close(handle);
-    return STATUS_ACCESS_VIOLATION;
+    object->flags |= making->fd >= 0 ? NT_OBJECT_DESCRIPTOR : 0;
 }
 
 NTSTATUS NtCreateSection(HANDLE *handle, ACCESS_MASK access, const OBJECT_ATTRIBUTES *guest_attributes,
                          const LARGE_INTEGER *guest_size, ULONG protect, ULONG section_attributes, HANDLE file)
 {
     LARGE_INTEGER size = {.value = 0};
-    struct nt_attributes attributes;
     struct making making = {.fd = -1};
     HANDLE none = 0;
     /* Wine's CreateFileMapping returns the handle that stands there, whatever the status. */
@@ -291,20 +238,14 @@ NTSTATUS NtCreateSection(HANDLE *handle, ACCESS_MASK access, const OBJECT_ATTRIB
     making.shape.size = (uint64_t)size.value;
     making.shape.protect = protect;
     making.shape.attributes = section_attributes;
-    making.shape.keeper_file = -1;
     NTSTATUS status = making_check(&making, file);
-    if (status)
-        return status;
-    status = nt_attributes_capture(guest_attributes, &attributes);
     if (status)
         return status;
     making.shape.id = id_new();
     status = file ? make_file(&making, file) : make_page_file(&making);
-    if (!status && (attributes.name.length || attributes.root))
-        status = make_named(handle, access, guest_attributes, &making);
-    else if (!status)
-        status = make_unnamed(handle, access, attributes.attributes, &making);
-    nt_attributes_free(&attributes);
+    if (!status)
+        status = nt_object_make_fd(handle, access, guest_attributes, NT_SECTION, sizeof making.shape, section_init, &making,
+                                   &making.fd);
     if (making.fd >= 0)
         close(making.fd);
     return status;

@@ -27,7 +27,8 @@ struct nt_object {
     uint32_t flags;         /* NT_OBJECT_* */
     uint32_t size;          /* bytes with this head, for freeing */
 };
-enum { NT_OBJECT_AUTO_RESET = 1, NT_OBJECT_PERMANENT = 2 };
+enum { NT_OBJECT_AUTO_RESET = 1, NT_OBJECT_PERMANENT = 2,
+       NT_OBJECT_DESCRIPTOR = 4 }; /* every handle has a descriptor of the same thing: who opens it by name takes one */
 
 /* ---- arena */
 bool nt_arena_open(void);                 /* maps a new arena for this session, or keeps the one that is there; false: errno */
@@ -36,7 +37,7 @@ bool nt_arena_open(void);                 /* maps a new arena for this session, 
 bool nt_arena_attach(int descriptor);
 int nt_arena_descriptor(void);
 /* Where an area keeps what its processes share and no object holds; 0: nothing yet. Lock held. */
-enum nt_root { NT_ROOT_IO, NT_ROOT_CM, NT_ROOT_EX, NT_ROOT_LANE, NT_ROOT_COUNT = 8 };
+enum nt_root { NT_ROOT_IO, NT_ROOT_CM, NT_ROOT_EX, NT_ROOT_LANE, NT_ROOT_JOB, NT_ROOT_COUNT = 8 };
 nt_ref *nt_arena_root(enum nt_root area);
 void *nt_at(nt_ref ref);                  /* address here; ref 0 -> NULL */
 nt_ref nt_ref_of(const void *address);
@@ -44,6 +45,13 @@ nt_ref nt_arena_allocate(uint32_t size);  /* zeroed, 8-aligned; 0: full. Lock he
 void nt_arena_free(nt_ref ref, uint32_t size); /* lock held */
 void nt_lock(void);
 void nt_unlock(void);
+/* An owner of the lock can be killed between any two stores. Therefore everything in the arena is changed in such an
+ * order that lists stay whole in their forward direction, counts are at worst too high, and nobody sleeps for something
+ * that has already been taken for him; ob_repair.c mends the rest. OB_ORDER keeps the compiler from exchanging stores. */
+#define OB_ORDER() __atomic_signal_fence(__ATOMIC_SEQ_CST)
+/* How an area makes its own things in the arena whole again after the lock's owner was killed inside (lock held; handle
+ * counts, names and IDs are true already); set once at start, NULL: nothing to do. */
+extern void (*nt_root_repair[NT_ROOT_COUNT])(void);
 
 /* ---- objects. All with the lock NOT held unless said. */
 /* A new object of `size` bytes (head included), zeroed behind the head, one reference (the caller's). */
@@ -69,6 +77,9 @@ extern const struct nt_generic nt_type_generic[NT_TYPE_COUNT];
  * OBJECT_NAME_COLLISION, OBJECT_TYPE_MISMATCH, ... */
 NTSTATUS nt_object_make(HANDLE *guest_handle, ACCESS_MASK access, const OBJECT_ATTRIBUTES *guest_attributes, enum nt_type type,
                         uint32_t size, void (*init)(struct nt_object *object, void *context), void *context);
+/* The same for an object with NT_OBJECT_DESCRIPTOR: a new one takes *fd over (*fd becomes -1). */
+NTSTATUS nt_object_make_fd(HANDLE *guest_handle, ACCESS_MASK access, const OBJECT_ATTRIBUTES *guest_attributes, enum nt_type type,
+                           uint32_t size, void (*init)(struct nt_object *object, void *context), void *context, int *fd);
 /* The common part of NtOpenXxx by name. */
 NTSTATUS nt_object_open(HANDLE *guest_handle, ACCESS_MASK access, const OBJECT_ATTRIBUTES *guest_attributes, enum nt_type type);
 
@@ -83,6 +94,24 @@ NTSTATUS nt_handle_close(HANDLE handle);
 /* Closes everything in a process's table (nt_process_object.handle_table) and frees it: at its end, or by another
  * process when it was killed; the caller then clears handle_table. Descriptors are not closed. */
 void nt_handles_close_all(nt_ref table);
+/* A handle for another process, in fixed widths. The object is referenced until the drop. What the other process needs
+ * besides an entry of its own is the descriptor, where there is one; all else about an object lies in the arena. A child made by
+ * fork and exec has it under the same number if its close-on-exec flag was cleared in between. */
+struct nt_handle_export {
+    nt_ref object;
+    ACCESS_MASK access;
+    uint32_t attributes;    /* OBJ_INHERIT */
+    int32_t fd;             /* in that process, -1: none */
+    uint32_t process;       /* Linux process ID */
+};
+NTSTATUS nt_handle_export(HANDLE handle, struct nt_handle_export *out);
+/* An entry in THIS process's table for it, with a copy of the descriptor. ACCESS_DENIED: the system does not let us have it. */
+NTSTATUS nt_handle_adopt(const struct nt_handle_export *from, HANDLE *out);
+void nt_handle_export_drop(struct nt_handle_export *export);
+/* The descriptors of this process's inheritable entries: how many there are, of which `room` are written. */
+unsigned nt_handle_inherited_fds(int *fds, unsigned room);
+/* A copy of another process's descriptor (same user, same session), close-on-exec; -1: errno. */
+int nt_fd_fetch(uint32_t process, int fd);
 /* Maps GENERIC_* and MAXIMUM_ALLOWED to the type's own rights. */
 ACCESS_MASK nt_access_map(enum nt_type type, ACCESS_MASK access);
 

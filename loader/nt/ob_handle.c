@@ -37,6 +37,11 @@ static struct ob_handle_table *table_own(void)
     return own_table;
 }
 
+struct ob_handle_table *ob_table_own(void)
+{
+    return own_table;
+}
+
 struct ob_handle *ob_table_entry(const struct ob_handle_table *table, uint32_t index)
 {
     const nt_ref *chunks = ob_at(table->chunks);

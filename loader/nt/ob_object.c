@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 const char *const nt_type_name[NT_TYPE_COUNT] = {
     [NT_ANY] = "", [NT_DIRECTORY] = "Directory", [NT_SYMLINK] = "SymbolicLink", [NT_TOKEN] = "Token", [NT_JOB] = "Job",
@@ -140,7 +141,20 @@ struct making {
     uint32_t size;
     void (*init)(struct nt_object *object, void *context);
     void *context;
+    int *fd;                         /* a new object's descriptor, -1 once it is taken; NULL: none */
 };
+
+/* Lock held. A handle on what somebody else made. */
+static NTSTATUS handle_on_existing(struct nt_object *object, ACCESS_MASK granted, ULONG attributes, HANDLE *handle)
+{
+    int fd = -1;
+    if (object->flags & NT_OBJECT_DESCRIPTOR && (fd = ob_object_fd(object)) < 0)
+        return STATUS_OBJECT_NAME_NOT_FOUND; /* the last who had it was killed */
+    NTSTATUS status = ob_handle_new(object, granted, attributes, fd, handle);
+    if (status && fd >= 0)
+        close(fd);
+    return status;
+}
 
 /* Lock held. */
 static NTSTATUS make_new(const struct making *making, const struct ob_place *place, HANDLE *handle)
@@ -156,7 +170,10 @@ static NTSTATUS make_new(const struct making *making, const struct ob_place *pla
     if (!status) {
         if (place && making->attributes->attributes & OBJ_PERMANENT)
             object->flags |= NT_OBJECT_PERMANENT;
-        status = ob_handle_new(object, nt_access_map(making->type, making->access), making->attributes->attributes, -1, handle);
+        status = ob_handle_new(object, nt_access_map(making->type, making->access), making->attributes->attributes,
+                               making->fd ? *making->fd : -1, handle);
+        if (!status && making->fd)
+            *making->fd = -1;
         if (status && object->name)
             ob_name_remove(object);
     }
@@ -175,8 +192,8 @@ static NTSTATUS make_named(const struct making *making, HANDLE *handle)
             status = place.object->type == making->type ? STATUS_OBJECT_NAME_COLLISION : STATUS_OBJECT_TYPE_MISMATCH;
         else if (place.object->type != making->type)
             status = STATUS_OBJECT_TYPE_MISMATCH;
-        else if (!(status = ob_handle_new(place.object, nt_access_map(making->type, making->access),
-                                          making->attributes->attributes, -1, handle)))
+        else if (!(status = handle_on_existing(place.object, nt_access_map(making->type, making->access),
+                                               making->attributes->attributes, handle)))
             status = STATUS_OBJECT_NAME_EXISTS;
     }
     free(place.path);
@@ -215,7 +232,13 @@ static NTSTATUS make(struct making *making, const OBJECT_ATTRIBUTES *guest_attri
 NTSTATUS nt_object_make(HANDLE *guest_handle, ACCESS_MASK access, const OBJECT_ATTRIBUTES *guest_attributes, enum nt_type type,
                         uint32_t size, void (*init)(struct nt_object *object, void *context), void *context)
 {
-    struct making making = {NULL, access, type, size, init, context};
+    return nt_object_make_fd(guest_handle, access, guest_attributes, type, size, init, context, NULL);
+}
+
+NTSTATUS nt_object_make_fd(HANDLE *guest_handle, ACCESS_MASK access, const OBJECT_ATTRIBUTES *guest_attributes, enum nt_type type,
+                           uint32_t size, void (*init)(struct nt_object *object, void *context), void *context, int *fd)
+{
+    struct making making = {NULL, access, type, size, init, context, fd};
     HANDLE handle = 0;
     NTSTATUS status = make(&making, guest_attributes, &handle);
     return handle_give(status, guest_handle, handle);
@@ -232,7 +255,7 @@ static NTSTATUS open_named(const struct nt_attributes *attributes, ACCESS_MASK a
         else if (place.object->type != type)
             status = STATUS_OBJECT_TYPE_MISMATCH;
         else
-            status = ob_handle_new(place.object, nt_access_map(type, access), attributes->attributes, -1, handle);
+            status = handle_on_existing(place.object, nt_access_map(type, access), attributes->attributes, handle);
     }
     free(place.path);
     return status;

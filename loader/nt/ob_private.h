@@ -6,11 +6,6 @@
 
 /* ---- arena --------------------------------------------------------------------------------------- */
 
-/* An owner of the lock can be killed between any two stores. Therefore everything in the arena is changed in such an
- * order that lists stay whole in their forward direction, counts are at worst too high, and nobody sleeps for something
- * that has already been taken for him; ob_repair.c mends the rest. OB_ORDER keeps the compiler from exchanging stores. */
-#define OB_ORDER() __atomic_signal_fence(__ATOMIC_SEQ_CST)
-
 enum { OB_CLASS_FINE = 64, OB_CLASS_COUNT = OB_CLASS_FINE + 80, OB_NAME_BUCKETS = 64, OB_WAKE_LIMIT = 64 };
 
 /* The names' hash table. Each name has two links: a larger table is built on the other one and comes into force with
@@ -146,6 +141,9 @@ struct ob_handle_table {
 NTSTATUS ob_handle_new(struct nt_object *object, ACCESS_MASK granted, ULONG attributes, int fd, HANDLE *out);
 struct ob_handle *ob_handle_entry(HANDLE handle);
 struct ob_handle *ob_table_entry(const struct ob_handle_table *table, uint32_t index);
+struct ob_handle_table *ob_table_own(void); /* NULL: no handle yet */
+/* A copy here of the descriptor that any handle of the object has, in whatever process; -1: nobody has one (any more). */
+int ob_object_fd(const struct nt_object *object);
 /* The next object that is open in this process starts a table of its own: for a forked process. */
 void ob_table_forget(void);
 /* nt_handle_object without the lock and the reference. */

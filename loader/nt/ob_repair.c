@@ -5,6 +5,8 @@
  * anew here. A block or a reference of the dead owner may be lost for good; nothing that lives is. */
 #include "loader/nt/ob_private.h"
 
+void (*nt_root_repair[NT_ROOT_COUNT])(void);
+
 static void tables_visit(void (*visit)(struct nt_object *object))
 {
     for (nt_ref at = ob_arena->processes; at;) {
@@ -115,5 +117,8 @@ void ob_repair(uint32_t dead_owner)
     ob_arena->name_count = 0;
     names_visit(name_tell);
     ke_repair();
+    for (int i = 0; i < NT_ROOT_COUNT; i++)
+        if (nt_root_repair[i] && *nt_arena_root(i))
+            nt_root_repair[i]();
     names_visit(name_remove_unused);
 }

@@ -2,6 +2,8 @@
  * that public conformance tests of NtCreateSection, NtMapViewOfSection and NtQuerySection found on Windows. */
 #include "nt_mm.h"
 
+#include "nt_family.h"
+
 enum { SECTION_ALL = 0xf001f, VIEW_SHARE = 1, VIEW_UNMAP = 2, FILE_READ = 0x120089, FILE_READ_WRITE = 0x12019f,
        FILE_ALL = 0x1f01ff };
 
@@ -665,6 +667,54 @@ static void placeholder_views(void **state)
     NtClose(section);
 }
 
+/* ---- several processes ------------------------------------------------------------------------------- */
+
+#define SHARED_NAME "\\BaseNamedObjects\\mm_shared"
+
+static void section_child(void)
+{
+    HANDLE section;
+    uintptr_t base = 0;
+    SIZE_T size = 0;
+    CHILD_CHECK(family_await(1));
+    CHILD_CHECK(!NtOpenSection(&section, SECTION_ALL, NAMED(0, SHARED_NAME, 0)));
+    CHILD_CHECK(!map_at(section, &base, 0, 0, &size, 0, PAGE_READWRITE) && size == 0x10000);
+    CHILD_CHECK(!strcmp((char *)base, "from the parent"));
+    strcpy((char *)base, "from the child");
+    CHILD_CHECK(!NtUnmapViewOfSection(NT_CURRENT_PROCESS, (void *)base));
+    family_say(2);
+    CHILD_CHECK(family_await(3)); /* the maker has closed its handle: ours keeps name and contents */
+    family_say(4);
+    for (;;)
+        pause();
+}
+
+static void section_of_two_processes(void **state)
+{
+    HANDLE section = 0;
+    LARGE_INTEGER size = {.value = 0x10000};
+    (void)state;
+    family_begin(section_child);
+    STATUS_IS(NtCreateSection(&section, SECTION_ALL, NAMED(0, SHARED_NAME, 0), &size, PAGE_READWRITE, SEC_COMMIT, 0),
+              STATUS_SUCCESS);
+    uintptr_t base = mapped(section, 0, 0, PAGE_READWRITE);
+    strcpy((char *)base, "from the parent");
+    family_say(1);
+    family_until(2);
+    assert_string_equal((char *)base, "from the child");
+    unmap(base);
+    NtClose(section);
+    family_say(3);
+    family_until(4);
+    STATUS_IS(NtOpenSection(&section, SECTION_ALL, NAMED(0, SHARED_NAME, 0)), STATUS_SUCCESS);
+    base = mapped(section, 0, 0, PAGE_READWRITE);
+    assert_string_equal((char *)base, "from the child");
+    unmap(base);
+    NtClose(section);
+    family_end(true); /* nobody has it any more */
+    STATUS_IS(NtOpenSection(&section, SECTION_ALL, NAMED(0, SHARED_NAME, 0)), STATUS_OBJECT_NAME_NOT_FOUND);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -672,7 +722,7 @@ int main(void)
         cmocka_unit_test(mapping_mistakes), cmocka_unit_test(protections), cmocka_unit_test(reserved_sections),
         cmocka_unit_test(named_sections), cmocka_unit_test(nothing_leaks), cmocka_unit_test(file_views),
         cmocka_unit_test(file_sizes_and_rights), cmocka_unit_test(extending), cmocka_unit_test(kernel_maps_a_file),
-        cmocka_unit_test(image_sections), cmocka_unit_test(placeholder_views),
+        cmocka_unit_test(image_sections), cmocka_unit_test(placeholder_views), cmocka_unit_test(section_of_two_processes),
     };
     return cmocka_run_group_tests(tests, mm_open, NULL);
 }
