@@ -116,7 +116,7 @@ static void later_end(struct io_later *later, NTSTATUS status, ULONG_PTR informa
 }
 
 /* Waits until something may go on; all[] gets every operation under way. False: no memory for now. */
-static bool later_wait(struct io_later ***all, unsigned *count, struct pollfd **polled)
+static bool later_wait(struct io_later ***all, unsigned *count, struct pollfd **polled, bool *look)
 {
     pthread_mutex_lock(&later_mutex);
     *count = later_count;
@@ -137,7 +137,8 @@ static bool later_wait(struct io_later ***all, unsigned *count, struct pollfd **
         return false;
     (*polled)[at] = (struct pollfd){.fd = later_wake, .events = POLLIN};
     poll(*polled, at + 1, timeout);
-    if ((*polled)[at].revents) {
+    *look = (*polled)[at].revents;
+    if (*look) {
         eventfd_t value;
         eventfd_read(later_wake, &value);
     }
@@ -151,13 +152,14 @@ static void *later_main(void *unused)
         struct io_later **all;
         struct pollfd *polled;
         unsigned count;
-        if (later_wait(&all, &count, &polled)) {
+        bool look;
+        if (later_wait(&all, &count, &polled, &look)) {
             for (unsigned i = 0; i < count; i++) {
                 ULONG_PTR information = 0;
                 NTSTATUS status = STATUS_PENDING;
                 if (__atomic_load_n(&all[i]->cancelled, __ATOMIC_ACQUIRE))
                     status = STATUS_CANCELLED;
-                else if (!all[i]->events || polled[i].revents)
+                else if (look || !all[i]->events || polled[i].revents)
                     status = all[i]->step(all[i], &information);
                 if (status != STATUS_PENDING)
                     later_end(all[i], status, information);

@@ -1,12 +1,15 @@
 /* Named pipes: making them, opening their other end, connecting and disconnecting. Anonymous pipes are named ones under
  * a name that nobody else knows, as in Windows. */
 #include "loader/nt/io_private.h"
+#include "loader/nt/ob_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { INBOUND, OUTBOUND, DUPLEX };
@@ -17,17 +20,6 @@ void io_pipe_ignore_signal(void)
     static bool ignored;
     if (!__atomic_exchange_n(&ignored, true, __ATOMIC_RELAXED))
         signal(SIGPIPE, SIG_IGN);
-}
-
-/* The socket of a pipe keeps message boundaries if its writes are to be messages. */
-static bool pair_make(bool messages, int ends[2])
-{
-    int largest = 1 << 22;
-    if (socketpair(AF_UNIX, (messages ? SOCK_SEQPACKET : SOCK_STREAM) | SOCK_CLOEXEC, 0, ends))
-        return false;
-    for (int i = 0; messages && i < 2; i++) /* a message must fit into the buffer; the system cuts this to its own limit */
-        setsockopt(ends[i], SOL_SOCKET, SO_SNDBUF, &largest, sizeof largest);
-    return true;
 }
 
 /* ---- instances (lock held) ----------------------------------------------------------------------- */
@@ -52,6 +44,14 @@ static struct io_pipe *pipe_find(const WCHAR *name, unsigned length, uint32_t st
     return found;
 }
 
+/* Those who wait for an instance look again. */
+static void turn_tell(void)
+{
+    struct io_root *root = io_root();
+    __atomic_add_fetch(&root->pipe_turns, 1, __ATOMIC_RELEASE);
+    ob_futex_wake(&root->pipe_turns, INT_MAX);
+}
+
 static void pipe_leave(struct io_pipe *pipe)
 {
     if (--pipe->users)
@@ -71,9 +71,7 @@ void io_pipe_closed(struct io_file *file)
     struct io_pipe *pipe = nt_at(file->pipe);
     if (pipe->server == nt_ref_of(file)) {
         pipe->server = 0;
-        if (pipe->client_fd >= 0 && pipe->process == (uint32_t)getpid())
-            close(pipe->client_fd);
-        pipe->client_fd = -1;
+        turn_tell();
     } else if (pipe->client == nt_ref_of(file)) {
         pipe->client = 0;
         if (pipe->state == PIPE_CONNECTED)
@@ -138,7 +136,7 @@ static NTSTATUS instances_check(struct making *making, uint32_t configuration)
     return count >= first->instances ? STATUS_INSTANCE_NOT_AVAILABLE : STATUS_SUCCESS;
 }
 
-static NTSTATUS instance_add(struct making *making, struct io_file *file, int client_fd)
+static NTSTATUS instance_add(struct making *making, struct io_file *file, int fd, uint64_t address)
 {
     static const uint8_t configurations[] = {0, OUTBOUND, INBOUND, DUPLEX}; /* by what the client may share: read, write */
     uint32_t configuration = configurations[making->sharing & 3];
@@ -152,14 +150,13 @@ static NTSTATUS instance_add(struct making *making, struct io_file *file, int cl
     nt_ref ref = status || !root ? 0 : nt_arena_allocate(sizeof(struct io_pipe));
     struct io_pipe *pipe = nt_at(ref);
     if (pipe) {
-        pipe->next = root->pipes;
-        root->pipes = ref;
         pipe->state = PIPE_LISTENING;
         pipe->server = nt_ref_of(file);
         pipe->server_id = nt_process.id;
         pipe->users = 1;
-        pipe->client_fd = client_fd;
-        pipe->process = (uint32_t)getpid();
+        pipe->holder = nt_process.id;
+        pipe->address = address;
+        pipe->serial = io_pipe_serial(fd);
         pipe->event = nt_ref_of(event);
         event->flags |= NT_OBJECT_AUTO_RESET;
         pipe->messages = making->type & 1;
@@ -172,6 +169,10 @@ static NTSTATUS instance_add(struct making *making, struct io_file *file, int cl
         memcpy(pipe->name, making->name.rest, making->name.rest_length * sizeof(WCHAR));
         file->pipe = ref;
         file->pipe_server = true;
+        pipe->next = root->pipes;
+        OB_ORDER();
+        root->pipes = ref;
+        turn_tell();
     } else if (!status) {
         status = STATUS_INSUFFICIENT_RESOURCES;
     }
@@ -183,12 +184,13 @@ static NTSTATUS instance_add(struct making *making, struct io_file *file, int cl
 
 static NTSTATUS server_make(struct making *making, ULONG options, struct io_file **out, int *fd)
 {
-    int ends[2];
+    uint64_t address;
     if (making->name.place != IO_PLACE_PIPE && making->name.place != IO_PLACE_PIPE_ROOT)
         return STATUS_OBJECT_NAME_INVALID;
     if (making->name.rest_length > 255)
         return STATUS_OBJECT_NAME_INVALID;
-    if (!pair_make(making->type & 1, ends))
+    *fd = io_pipe_listener(making->type & 1, &address);
+    if (*fd < 0)
         return io_status_of_errno(errno);
     io_pipe_ignore_signal();
     NTSTATUS status = io_file_create(NT_FILE_PIPE, options, NULL, out);
@@ -197,13 +199,12 @@ static NTSTATUS server_make(struct making *making, ULONG options, struct io_file
         file->device_type = FILE_DEVICE_NAMED_PIPE;
         file->pipe_read_mode = making->read_mode;
         file->pipe_no_wait = making->completion_mode;
-        status = instance_add(making, file, ends[1]);
+        status = instance_add(making, file, *fd, address);
         if (status)
             io_file_release(file);
     }
-    *fd = ends[0];
     if (status)
-        close(ends[0]), close(ends[1]);
+        close(*fd);
     return status;
 }
 
@@ -245,18 +246,20 @@ static NTSTATUS client_connect(const struct io_name *name, ACCESS_MASK access, s
     struct io_pipe *pipe = name->pipe ? nt_at(name->pipe) : pipe_find(name->rest, name->rest_length, PIPE_LISTENING, &count);
     if (!pipe)
         return count ? STATUS_PIPE_NOT_AVAILABLE : STATUS_OBJECT_NAME_NOT_FOUND;
-    if (pipe->state != PIPE_LISTENING || pipe->client_fd < 0 || pipe->process != (uint32_t)getpid())
+    if (pipe->state != PIPE_LISTENING || !pipe->server)
         return STATUS_PIPE_NOT_AVAILABLE;
     if ((access & FILE_READ_DATA && pipe->configuration == INBOUND) ||
         (access & FILE_WRITE_DATA && pipe->configuration == OUTBOUND))
         return STATUS_ACCESS_DENIED;
-    *fd = pipe->client_fd;
-    pipe->client_fd = -1;
-    __atomic_store_n(&pipe->state, PIPE_CONNECTED, __ATOMIC_RELEASE);
-    pipe->client = nt_ref_of(file);
-    pipe->client_id = nt_process.id;
+    if ((*fd = io_pipe_connect(pipe)) < 0)
+        return errno == ECONNREFUSED ? STATUS_OBJECT_NAME_NOT_FOUND : io_status_of_errno(errno);
     pipe->users++;
     file->pipe = nt_ref_of(pipe);
+    pipe->client = nt_ref_of(file);
+    pipe->client_id = nt_process.id;
+    OB_ORDER();
+    __atomic_store_n(&pipe->state, PIPE_CONNECTED, __ATOMIC_RELEASE);
+    io_pipe_accept_here(pipe);
     struct nt_object *event = nt_at(pipe->event);
     event->signal = 1;
     nt_ke_wake(event);
@@ -306,26 +309,32 @@ static NTSTATUS listen_step(struct io_later *later, ULONG_PTR *information)
     return listen_look(later->finish.file);
 }
 
-/* After a disconnection the instance gets a new pair; the server's handles keep their descriptor numbers. */
-static NTSTATUS pair_renew(struct io_file *file, int fd)
+/* After a disconnection the instance listens anew. */
+static NTSTATUS listener_renew(struct io_file *file, int fd)
 {
-    int ends[2];
     struct io_pipe *pipe = nt_at(file->pipe);
-    if (!pair_make(pipe->messages, ends))
+    uint64_t address;
+    int listener = io_pipe_listener(pipe->messages, &address);
+    if (listener < 0)
         return io_status_of_errno(errno);
-    dup3(ends[0], fd, O_CLOEXEC);
-    close(ends[0]);
     nt_lock();
-    pipe->client_fd = ends[1];
-    pipe->process = (uint32_t)getpid();
-    __atomic_store_n(&pipe->state, PIPE_LISTENING, __ATOMIC_RELEASE);
+    ob_object_fd_replace(&file->file.head, listener);
+    dup3(listener, fd, O_CLOEXEC);
+    pipe->address = address;
+    pipe->serial = io_pipe_serial(listener);
+    pipe->accepted = false;
+    pipe->holder = nt_process.id;
     memset(pipe->queue, 0, sizeof pipe->queue);
     ((struct nt_object *)nt_at(pipe->event))->signal = 0;
+    OB_ORDER();
+    __atomic_store_n(&pipe->state, PIPE_LISTENING, __ATOMIC_RELEASE);
+    turn_tell();
     nt_unlock();
+    close(listener);
     return STATUS_SUCCESS;
 }
 
-static NTSTATUS control_listen(struct io_file *file, int fd, NTSTATUS (**step)(struct io_later *, ULONG_PTR *))
+static NTSTATUS control_listen(struct io_file *file, int fd, NTSTATUS (**step)(struct io_later *, ULONG_PTR *), short *events)
 {
     struct io_pipe *pipe = nt_at(file->pipe);
     if (!file->pipe_server)
@@ -333,13 +342,14 @@ static NTSTATUS control_listen(struct io_file *file, int fd, NTSTATUS (**step)(s
     NTSTATUS status = listen_look(file);
     if (status == STATUS_SUCCESS)
         return STATUS_PIPE_CONNECTED;
-    if (status == STATUS_PIPE_DISCONNECTED && (status = pair_renew(file, fd)) == STATUS_SUCCESS)
+    if (status == STATUS_PIPE_DISCONNECTED && (status = listener_renew(file, fd)) == STATUS_SUCCESS)
         status = STATUS_PENDING;
     if (status != STATUS_PENDING)
         return status;
     if (file->pipe_no_wait)
         return STATUS_PIPE_LISTENING;
     *step = listen_step;
+    *events = POLLIN;
     struct nt_object *event = nt_at(pipe->event);
     while (file->file.options & FILE_SYNCHRONOUS && (status = listen_look(file)) == STATUS_PENDING) {
         if (nt_ps_ending())
@@ -375,6 +385,17 @@ static NTSTATUS control_disconnect(struct io_file *file, int fd)
 
 struct wait_head { int64_t timeout; uint32_t name_length; uint8_t specified, pad; } __attribute__((packed));
 
+/* `ticks` of 100 ns, but no longer than a thread that is told to end should take to notice. */
+static void turn_await(struct io_root *root, uint32_t turn, uint64_t ticks)
+{
+    enum { LONGEST = 1000000 };
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    uint64_t nanoseconds = (ticks < LONGEST ? ticks : LONGEST) * 100 + (uint64_t)now.tv_nsec;
+    struct ob_timespec deadline = {now.tv_sec + (int64_t)(nanoseconds / 1000000000), (int64_t)(nanoseconds % 1000000000)};
+    ob_futex_wait(&root->pipe_turns, turn, &deadline, false);
+}
+
 static NTSTATUS control_wait(const void *input, ULONG length)
 {
     struct wait_head head;
@@ -390,6 +411,8 @@ static NTSTATUS control_wait(const void *input, ULONG length)
     uint64_t begin = nt_time_now(), limit = (uint64_t)(head.timeout < 0 ? -(head.timeout + 1) : head.timeout);
     for (;;) {
         nt_lock();
+        struct io_root *root = io_root();
+        uint32_t turn = root ? root->pipe_turns : 0;
         struct io_pipe *any = pipe_find(name, head.name_length / 2, 0, &count);
         if (any && !head.specified)
             limit = any->timeout;
@@ -399,9 +422,10 @@ static NTSTATUS control_wait(const void *input, ULONG length)
             return STATUS_OBJECT_NAME_NOT_FOUND;
         if (free_one)
             return STATUS_SUCCESS;
-        if ((!for_ever && nt_time_now() - begin >= limit) || nt_ps_ending())
+        uint64_t passed = nt_time_now() - begin;
+        if ((!for_ever && passed >= limit) || nt_ps_ending())
             return STATUS_IO_TIMEOUT;
-        usleep(1000); /* no object stands for "an instance is free"; who waits here has no other work */
+        turn_await(root, turn, for_ever ? UINT64_MAX : limit - passed);
     }
 }
 
@@ -436,12 +460,13 @@ NTSTATUS io_pipe_control(struct io_file *file, int fd, ULONG code, const void *i
         return control_wait(input, input_length);
     if (file->file.kind != NT_FILE_PIPE)
         return STATUS_INVALID_DEVICE_REQUEST;
+    io_pipe_refresh(file, fd);
     if (code == CODE_PEEK)
         return io_pipe_peek(file, fd, output, output_length, done);
     if (!file->pipe)
         return STATUS_INVALID_DEVICE_REQUEST;
     switch (code) {
-    case CODE_LISTEN: return control_listen(file, fd, step);
+    case CODE_LISTEN: return control_listen(file, fd, step, events);
     case CODE_DISCONNECT: return control_disconnect(file, fd);
     case CODE_TRANSCEIVE: return io_pipe_transceive(file, fd, input, input_length, output, output_length, done, step, events);
     case CODE_CONNECTION_ATTRIBUTE: return control_connection(file, input, input_length, output, output_length, done);

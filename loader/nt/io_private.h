@@ -78,6 +78,7 @@ enum { IO_BUCKETS = 256 };
 struct io_root {
     uint64_t unique;        /* last one given out */
     nt_ref pipes;           /* struct io_pipe, all instances */
+    uint32_t pipe_turns;    /* futex: goes up when an instance begins to listen, or one goes */
     uint32_t console_input_mode, console_output_mode, console_input_page, console_output_page, console_set;
     uint32_t console_attributes, console_x, console_y;
     uint32_t console_title;
@@ -227,15 +228,17 @@ uint32_t io_thread_id(void);
 NTSTATUS io_pipe_read(struct io_file *file, int fd, void *buffer, uint32_t length, bool wait, ULONG_PTR *done);
 NTSTATUS io_pipe_write(struct io_file *file, int fd, const void *buffer, uint32_t length, bool wait, ULONG_PTR *done);
 struct io_message_queue { uint32_t messages, offset; };
-/* One instance of a named pipe: a pair of connected sockets, made with the server's end. The client's end waits here for
- * whoever opens the name. Guarded by the lock. */
+/* One instance of a named pipe. The server's end is a listening socket under an address that only the session knows; a
+ * client, in whatever process, connects to it while it holds the lock, and the server's descriptors become the accepted
+ * one with its next call. So no process keeps a copy of an end that is not its own, and an end closes with its process.
+ * Guarded by the lock. */
 struct io_pipe {
     nt_ref next;
     uint32_t state;          /* PIPE_DISCONNECTED, ... */
     nt_ref server, client;   /* struct io_file, 0: closed or not yet there */
     uint32_t users;          /* file objects that point here */
-    int32_t client_fd;       /* until somebody opens it; -1: none */
-    uint32_t process;        /* Linux process whose descriptor that is */
+    uint32_t accepted;       /* bool: the server's end is the connection, no longer the listening socket */
+    uint32_t holder;         /* NT process whose descriptors of the server's end surely are the ones of now */
     nt_ref event;            /* signalled when a client comes */
     uint32_t messages;       /* bool: writes keep their boundaries */
     uint32_t configuration;  /* 0 inbound, 1 outbound, 2 both */
@@ -243,9 +246,12 @@ struct io_pipe {
     struct io_message_queue queue[2]; /* [0] what the client reads, [1] what the server reads; changed atomically */
     uint32_t name_length;
     uint64_t timeout;        /* 100 ns */
+    uint64_t address;        /* of the listening socket */
+    uint64_t serial;         /* inode of the server's socket of now */
     uint32_t server_id, client_id; /* NT process IDs */
     WCHAR name[256];
 };
+_Static_assert(offsetof(struct io_pipe, timeout) == 72 && sizeof(struct io_pipe) == 616, "one layout for both widths");
 enum { PIPE_DISCONNECTED = 1, PIPE_LISTENING, PIPE_CONNECTED, PIPE_CLOSING };
 
 NTSTATUS io_pipe_peek(struct io_file *file, int fd, void *output, ULONG length, ULONG_PTR *done);
@@ -259,6 +265,13 @@ NTSTATUS io_pipe_control(struct io_file *file, int fd, ULONG code, const void *i
                          ULONG output_length, ULONG_PTR *done, NTSTATUS (**step)(struct io_later *, ULONG_PTR *), short *events);
 NTSTATUS io_pipe_query(struct io_file *file, int fd, ULONG information_class, void *buffer, ULONG length, ULONG_PTR *done);
 NTSTATUS io_pipe_set(struct io_file *file, ULONG information_class, const void *buffer, ULONG length);
+/* io_pipe_socket.c. A socket that clients can connect to under *address; -1: errno. */
+int io_pipe_listener(bool messages, uint64_t *address);
+int io_pipe_connect(const struct io_pipe *pipe);   /* the client's end; lock held; -1: errno */
+void io_pipe_accept_here(struct io_pipe *pipe);    /* lock held */
+uint64_t io_pipe_serial(int fd);                   /* what tells sockets apart */
+/* Makes the descriptor of a server's end the one of now; before anything is done with it. */
+void io_pipe_refresh(struct io_file *file, int fd);
 void io_pipe_closed(struct io_file *file);    /* lock held: its last handle was closed */
 void io_pipe_destroyed(struct io_file *file); /* lock held: the object goes */
 void io_pipe_ignore_signal(void);

@@ -150,6 +150,7 @@ NTSTATUS io_pipe_read(struct io_file *file, int fd, void *buffer, uint32_t lengt
     *done = 0;
     if (is_listening(file))
         return STATUS_PIPE_LISTENING;
+    io_pipe_refresh(file, fd);
     bool waits = wait && !file->pipe_no_wait;
     if (!is_messages(file)) {
         status = bytes_read(file, fd, buffer, length, waits, done);
@@ -207,6 +208,7 @@ NTSTATUS io_pipe_write(struct io_file *file, int fd, const void *buffer, uint32_
     *done = 0;
     if (is_listening(file))
         return STATUS_PIPE_LISTENING;
+    io_pipe_refresh(file, fd);
     if (is_messages(file)) {
         NTSTATUS status = message_write(file, fd, buffer, length, waits, done);
         return status == STATUS_PENDING && file->pipe_no_wait ? STATUS_SUCCESS : status;
@@ -235,6 +237,7 @@ NTSTATUS io_pipe_write(struct io_file *file, int fd, const void *buffer, uint32_
 NTSTATUS io_pipe_flush(struct io_file *file, int fd)
 {
     int left = 0;
+    io_pipe_refresh(file, fd);
     while (is_socket(file) && !nt_ps_ending() && !ioctl(fd, SIOCOUTQ, &left) && left > 0) {
         struct pollfd gone = {.fd = fd, .events = 0};
         if (poll(&gone, 1, 0) > 0 && gone.revents & (POLLHUP | POLLERR))
@@ -365,6 +368,7 @@ NTSTATUS io_pipe_query(struct io_file *file, int fd, ULONG information_class, vo
         return nt_write(buffer, modes, sizeof modes) ? STATUS_SUCCESS : STATUS_ACCESS_VIOLATION;
     }
     struct io_pipe *pipe = nt_at(file->pipe);
+    io_pipe_refresh(file, fd);
     local.maximum = local.current = 1;
     local.inbound = local.outbound = 4096;
     if (pipe) {

@@ -66,6 +66,16 @@ int ob_object_fd(const struct nt_object *object)
     return fd;
 }
 
+void ob_object_fd_replace(const struct nt_object *object, int fd)
+{
+    const struct ob_handle_table *table = ob_table_own();
+    for (uint32_t index = 1; table && index < table->fresh; index++) {
+        const struct ob_handle *entry = ob_table_entry(table, index);
+        if (entry->object == ob_ref(object) && entry->fd >= 0)
+            dup3(fd, entry->fd, O_CLOEXEC);
+    }
+}
+
 NTSTATUS nt_handle_export(HANDLE handle, struct nt_handle_export *out)
 {
     struct nt_object *object;

@@ -144,6 +144,8 @@ struct ob_handle *ob_table_entry(const struct ob_handle_table *table, uint32_t i
 struct ob_handle_table *ob_table_own(void); /* NULL: no handle yet */
 /* A copy here of the descriptor that any handle of the object has, in whatever process; -1: nobody has one (any more). */
 int ob_object_fd(const struct nt_object *object);
+/* Puts `fd` in the place of every descriptor that this process's handles of the object have. */
+void ob_object_fd_replace(const struct nt_object *object, int fd);
 /* The next object that is open in this process starts a table of its own: for a forked process. */
 void ob_table_forget(void);
 /* nt_handle_object without the lock and the reference. */

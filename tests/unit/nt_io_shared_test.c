@@ -127,11 +127,189 @@ static void inherited_descriptors(void **state)
     assert_int_equal(nt_handle_inherited_fds(fds, 8), before);
 }
 
+/* ---- pipes --------------------------------------------------------------------------------------- */
+
+enum { LISTEN = 0x110008, DISCONNECT = 0x110004, TRANSCEIVE = 0x11C017, WAIT = 0x110018 };
+#define PIPE "\\Device\\NamedPipe\\Family"
+
+static HANDLE server_make(ULONG options, ULONG messages)
+{
+    HANDLE handle = 0;
+    IO_STATUS_BLOCK io;
+    STATUS_IS(NtCreateNamedPipeFile(&handle, BOTH_, NAMED(0, PIPE, 0), &io, 3, FILE_OPEN_IF, options, messages, messages, 0, 4, 4096,
+                                    4096, AT(-500000)), STATUS_SUCCESS);
+    return handle;
+}
+
+static NTSTATUS control(HANDLE handle, ULONG code, const void *input, ULONG input_length, void *output, ULONG output_length)
+{
+    IO_STATUS_BLOCK io = {0};
+    return NtFsControlFile(handle, 0, 0, 0, &io, code, input, input_length, output, output_length);
+}
+
+static NTSTATUS wait_for_instance(const char *name)
+{
+    struct { int64_t timeout; uint32_t length; uint8_t specified, pad; WCHAR name[32]; } __attribute__((packed)) input = {
+        .timeout = -50000000, .length = (uint32_t)strlen(name) * 2, .specified = 1};
+    for (size_t i = 0; name[i]; i++)
+        input.name[i] = (WCHAR)name[i];
+    HANDLE root = create("\\Device\\NamedPipe\\", READ_, 3, FILE_OPEN, SYNC).handle;
+    NTSTATUS status = control(root, WAIT, &input, (ULONG)(14 + input.length), NULL, 0);
+    NtClose(root);
+    return status;
+}
+
+static void client_child(void)
+{
+    char text[16] = "";
+    ULONG_PTR done;
+    CHILD_CHECK(family_await(1));
+    struct created client = create(PIPE, BOTH_, 0, FILE_OPEN, SYNC | FILE_NON_DIRECTORY_FILE);
+    CHILD_CHECK(!client.status);
+    CHILD_CHECK(create(PIPE, BOTH_, 0, FILE_OPEN, SYNC).status == STATUS_PIPE_NOT_AVAILABLE);
+    CHILD_CHECK(!write_at(client.handle, "question", NULL));
+    CHILD_CHECK(!read_at(client.handle, text, 16, NULL, &done) && done == 6 && !memcmp(text, "answer", 6));
+    CHILD_CHECK(!NtClose(client.handle));
+    CHILD_CHECK(!wait_for_instance("Family")); /* until the server listens again */
+    client = create(PIPE, BOTH_, 0, FILE_OPEN, SYNC | FILE_NON_DIRECTORY_FILE);
+    CHILD_CHECK(!client.status);
+    CHILD_CHECK(!write_at(client.handle, "again", NULL));
+    family_say(2);
+    for (;;)
+        pause();
+}
+
+static void a_server_and_a_client_process(void **state)
+{
+    char text[16] = "";
+    ULONG_PTR done;
+    (void)state;
+    family_begin(client_child);
+    HANDLE server = server_make(SYNC, 0);
+    family_say(1);
+    NTSTATUS status = control(server, LISTEN, NULL, 0, NULL, 0);
+    assert_true(status == STATUS_SUCCESS || status == STATUS_PIPE_CONNECTED);
+    STATUS_IS(read_at(server, text, 16, NULL, &done), STATUS_SUCCESS);
+    assert_int_equal(done, 8);
+    assert_memory_equal(text, "question", 8);
+    STATUS_IS(write_at(server, "answer", NULL), STATUS_SUCCESS);
+    STATUS_IS(read_at(server, text, 16, NULL, &done), STATUS_PIPE_BROKEN);
+    STATUS_IS(control(server, DISCONNECT, NULL, 0, NULL, 0), STATUS_SUCCESS);
+    STATUS_IS(control(server, LISTEN, NULL, 0, NULL, 0), STATUS_SUCCESS);
+    STATUS_IS(read_at(server, text, 16, NULL, &done), STATUS_SUCCESS);
+    assert_memory_equal(text, "again", 5);
+    family_until(2);
+    /* Killed, it closes its end, before anybody has cleaned up after it. */
+    assert_int_equal(kill(family->pid, SIGKILL), 0);
+    STATUS_IS(read_at(server, text, 16, NULL, &done), STATUS_PIPE_BROKEN);
+    family_end(true);
+    STATUS_IS(write_at(server, "x", NULL), STATUS_PIPE_CLOSING);
+    closed(server);
+}
+
+static void messages_child(void)
+{
+    char text[16] = "";
+    CHILD_CHECK(family_await(1));
+    struct created client = create(PIPE, BOTH_, 0, FILE_OPEN, SYNC | FILE_NON_DIRECTORY_FILE);
+    CHILD_CHECK(!client.status && !set(client.handle, 23, (uint32_t[2]){1, 0}, 8));
+    CHILD_CHECK(control(client.handle, TRANSCEIVE, "abc", 3, text, 2) == STATUS_BUFFER_OVERFLOW && !memcmp(text, "CB", 2));
+    ULONG_PTR done;
+    CHILD_CHECK(!read_at(client.handle, text, 16, NULL, &done) && done == 1 && text[0] == 'A');
+    CHILD_CHECK(!NtClose(client.handle));
+}
+
+/* ConnectNamedPipe with an OVERLAPPED that becomes signalled from the other process; then question and answer. */
+static void a_pending_connection_and_messages(void **state)
+{
+    char text[16] = "";
+    HANDLE event = 0;
+    IO_STATUS_BLOCK io = {0}, reading = {0};
+    (void)state;
+    family_begin(messages_child);
+    HANDLE server = server_make(0, 1);
+    STATUS_IS(NtCreateEvent(&event, EVENT_ALL, NULL, 0, 0), STATUS_SUCCESS);
+    STATUS_IS(NtFsControlFile(server, event, 0, 0, &io, LISTEN, NULL, 0, NULL, 0), STATUS_PENDING);
+    family_say(1);
+    STATUS_IS(NtWaitForSingleObject(event, 0, &(int64_t){5000 * MS}), STATUS_WAIT_0);
+    STATUS_IS(io.status, STATUS_SUCCESS);
+    NTSTATUS status = NtReadFile(server, event, 0, 0, &reading, text, 16, AT(0), NULL);
+    if (status == STATUS_PENDING)
+        STATUS_IS(NtWaitForSingleObject(event, 0, &(int64_t){5000 * MS}), STATUS_WAIT_0);
+    STATUS_IS(reading.status, STATUS_SUCCESS);
+    assert_int_equal(reading.information, 3);
+    STATUS_IS(NtWriteFile(server, event, 0, 0, &reading, "CBA", 3, AT(0), NULL), STATUS_SUCCESS);
+    family_end(false);
+    closed(server);
+    closed(event);
+}
+
+static void server_end_child(void)
+{
+    char text[16] = "";
+    ULONG_PTR done;
+    HANDLE server;
+    CHILD_CHECK(family_await(1));
+    CHILD_CHECK(!nt_handle_adopt(&family->handles[0], &server)); /* still the listening socket */
+    family_say(2);
+    CHILD_CHECK(family_await(3)); /* the parent has connected and accepted */
+    CHILD_CHECK(!read_at(server, text, 5, NULL, &done) && done == 5 && !memcmp(text, "first", 5));
+    family_say(4);
+    CHILD_CHECK(!read_at(server, text, 6, NULL, &done) && done == 6 && !memcmp(text, "second", 6));
+    CHILD_CHECK(read_at(server, text, 6, NULL, &done) == STATUS_PIPE_BROKEN);
+    CHILD_CHECK(!NtClose(server));
+}
+
+/* A server's end in two processes: connected in one of them, read in the other; it ends with the last. */
+static void a_server_end_in_two_processes(void **state)
+{
+    (void)state;
+    family_begin(server_end_child);
+    HANDLE server = server_make(SYNC, 0);
+    STATUS_IS(nt_handle_export(server, &family->handles[0]), STATUS_SUCCESS);
+    family_say(1);
+    family_until(2);
+    nt_handle_export_drop(&family->handles[0]);
+    struct created client = create(PIPE, BOTH_, 0, FILE_OPEN, SYNC | FILE_NON_DIRECTORY_FILE);
+    STATUS_IS(client.status, STATUS_SUCCESS);
+    STATUS_IS(write_at(client.handle, "first", NULL), STATUS_SUCCESS);
+    family_say(3);
+    family_until(4);
+    closed(server);
+    STATUS_IS(write_at(client.handle, "second", NULL), STATUS_SUCCESS);
+    closed(client.handle);
+    family_end(false);
+}
+
+static void server_child(void)
+{
+    HANDLE server = server_make(SYNC, 0);
+    (void)server;
+    family_say(1);
+    for (;;)
+        pause();
+}
+
+/* A killed server's name is gone at once, and does not hang whoever opens it. */
+static void a_server_is_killed_while_it_listens(void **state)
+{
+    (void)state;
+    family_begin(server_child);
+    family_until(1);
+    assert_int_equal(kill(family->pid, SIGKILL), 0);
+    assert_int_equal(waitid(P_PID, (id_t)family->pid, &(siginfo_t){0}, WEXITED | WNOWAIT), 0);
+    STATUS_IS(create(PIPE, BOTH_, 0, FILE_OPEN, SYNC).status, STATUS_OBJECT_NAME_NOT_FOUND);
+    family_end(true);
+    STATUS_IS(create(PIPE, BOTH_, 0, FILE_OPEN, SYNC).status, STATUS_OBJECT_NAME_NOT_FOUND);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(file_in_two_processes, drive_clear), cmocka_unit_test_setup(file_of_killed, drive_clear),
         cmocka_unit_test_setup(deletion_by_killed, drive_clear), cmocka_unit_test_setup(inherited_descriptors, drive_clear),
+        cmocka_unit_test(a_server_and_a_client_process), cmocka_unit_test(a_pending_connection_and_messages),
+        cmocka_unit_test(a_server_end_in_two_processes), cmocka_unit_test(a_server_is_killed_while_it_listens),
     };
     return cmocka_run_group_tests(tests, io_open_all, io_close_all);
 }
