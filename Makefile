@@ -179,7 +179,7 @@ endif
 
 # Goals that build nothing by themselves must not touch $(BUILD), nor need a compiler: `deps` brings it, and
 # `test` and `demo` start a second make after it.
-BUILDING := $(filter-out clean help deps test demo,$(or $(MAKECMDGOALS),all))
+BUILDING := $(filter-out clean help deps deps-wine test demo,$(or $(MAKECMDGOALS),all))
 
 ifneq ($(BUILDING),)
 ifeq ($(shell command -v $(HOST_CC) && command -v $(MINGW_X64)gcc),)
@@ -211,7 +211,7 @@ $(BUILD)/ntdll32.a: loader/ldr/x86/ntdll.imports
 
 # Targets ------------------------------------------------------------------------------------------------------
 
-.PHONY: all samples deps test demo install clean help
+.PHONY: all samples deps deps-wine test demo install clean help
 
 all: $(PROGRAMS) samples ## build the programs and the samples into build/ (the default)
 
@@ -230,6 +230,9 @@ deps: ## install what is missing: compilers, cmocka, the guest DLL sets
 	    echo "peload: the installation failed:" "$$(printf '%s\n' "$$told" | grep -m 1 '^E: ')" >&2; exit 1; }; \
 	fi
 	@bash loader/dlls/fetch.sh
+
+deps-wine: deps ## fetch a private Wine, x64 and x86, for the lanes os and win32
+	@bash loader/dlls/fetch-wine.sh
 
 test: deps ## set up, build and run every test
 	@$(MAKE) --no-print-directory all

@@ -9,7 +9,7 @@
  *   info*.c       `info`
  *   map*.c        `map`
  *   output.c      tables as text or JSON from the same rows
- *   linux/        run.c: `run` on the native lane; spawn.c: `spawn` through Wine; places.c: where the DLL set, our own DLLs
+ *   linux/        run.c: `run` on the native lane; spawn.c, wine.c: `spawn` through Wine; places.c: where the DLL set, our own DLLs
  *                 and drive C: are; report.c: an exception that nobody handled; source.c, machine.c
  *   win32/        entry.c: the two beginnings; run.c, stub.c, child.c: `run` as parent, the child's EXE, and as child;
  *                 spawn.c: the normal paths; words.c: the command line; source.c, machine.c */
@@ -47,6 +47,9 @@ const char *cli_companions(void); /* NULL: told why not */
 const char *cli_drive_c(void);    /* "" where nothing says */
 /* The program itself, with symbolic links resolved. NULL: unknown. */
 const char *cli_own_path(void);
+
+/* ---- linux/wine.c: `peload.exe COMMAND WORDS` under Wine, in this process's place. Returns only where that cannot be. */
+int cli_through_wine(const char *command, int count, char **words);
 
 /* ---- tell.c */
 __attribute__((format(printf, 1, 2))) void cli_say(const char *format, ...); /* "peload: ...\n" on stderr */

@@ -2,9 +2,8 @@
 # Fetches the guest DLL sets: the Windows DLLs above ntdll, and ntdll itself, are real PE files in Debian's libwine
 # packages; zlib1.dll, which some of them import, is in libz-mingw-w64. Only those files and the NLS tables are kept, in
 #   ${PELOAD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/peload}/wine-VERSION/{x86_64-windows,i386-windows,nls}
-# with a link `current` to it. The machine's package configuration stays as it is: apt works on private lists, so
-# that the i386 package can be had without a foreign architecture. A set appears by one rename, when it is proved;
-# where it stands already, nothing is done and no network is asked.
+# with a link `current` to it, and Wine's Unix half (10 MB) for fetch-wine.sh. A set appears by one rename, when it is
+# proved; where it stands already, nothing is done and no network is asked.
 set -euo pipefail
 umask 022
 
@@ -48,91 +47,9 @@ for set in $(cd "$cache" && printf '%s\n' wine-* | sort -rV); do
   fi
 done
 
-# Debian's main archive as this machine reaches it ---------------------------------------------------------------
-# The machine's own entries are carried over, so that its mirror, its proxy and its keys keep working; only the
-# release itself is asked (no updates, no third parties), and both architectures.
-
-etc=${PELOAD_FETCH_ETC:-/etc}       # a test can show other entries
-codename=$(. "$etc/os-release" && printf %s "${VERSION_CODENAME:-}")
-mkdir -p "$work/sources" "$work/lists/partial" "$work/cache/archives/partial"
-
-# One-line entries: deb [options] uri suite component...
-one_line_entries() {
-  awk -v suites="$1" '
-    BEGIN { split(suites, list, " "); for (i in list) wanted[list[i]] = 1 }
-    $1 != "deb" || /cdrom:/ { next }
-    {
-      sub(/[ \t]*#.*/, "")
-      options = ""
-      if (match($0, /\[[^]]*\]/)) {
-        options = substr($0, RSTART + 1, RLENGTH - 2)
-        $0 = substr($0, 1, RSTART - 1) " " substr($0, RSTART + RLENGTH)
-        count = split(options, option, " ")
-        options = ""
-        for (i = 1; i <= count; i++)
-          if (option[i] !~ /^arch[+-]?=/) options = options " " option[i]
-      }
-      if (!($3 in wanted)) next
-      for (i = 4; i <= NF; i++)
-        if ($i == "main") { print "deb " (options == "" ? "" : "[" options " ] ") $2, $3, "main"; break }
-    }' /dev/null "${@:2}"
-}
-
-# deb822 entries: paragraphs of fields; a key may stand in the field itself, on continuation lines.
-paragraph_entries() {
-  awk -v suites="$1" '
-    BEGIN { split(suites, list, " "); for (i in list) wanted[list[i]] = 1 }
-    function has(text, word,    words, i) {
-      split(text, words, /[ \t\n]+/)
-      for (i in words) if (words[i] == word) return 1
-      return 0
-    }
-    function finish(    words, i, found) {
-      split(field["suites"], words, /[ \t\n]+/)
-      for (i in words) if (words[i] in wanted) found = words[i]
-      if (found != "" && has(field["types"], "deb") && has(field["components"], "main") &&
-          tolower(field["enabled"]) !~ /no|false|off|0/ && field["uris"] !~ /cdrom:/)
-        print "Types: deb\nURIs:" field["uris"] "\nSuites: " found "\nComponents: main" kept "\n"
-      split("", field); kept = ""; name = ""
-    }
-    FNR == 1 { finish() }
-    /^[ \t]*$/ { finish(); next }
-    /^#/ { next }
-    /^[ \t]/ { if (name in field) field[name] = field[name] "\n" $0; if (keeping) kept = kept "\n" $0; next }
-    {
-      name = tolower($0); sub(/:.*/, "", name)
-      value = $0; sub(/^[^:]*:/, "", value)
-      field[name] = value
-      keeping = (name == "signed-by" || name == "trusted")
-      if (keeping) kept = kept "\n" $0
-    }
-    END { finish() }' /dev/null "${@:2}"
-}
-
-derive_sources() {
-  one_line_entries "$1" "${lists[@]}" >"$work/sources/own.list"
-  paragraph_entries "$1" "${paragraphs[@]}" >"$work/sources/own.sources"
-  [ -s "$work/sources/own.list" ] || [ -s "$work/sources/own.sources" ]
-}
-
-shopt -s nullglob
-lists=("$etc"/apt/sources.list.d/*.list)
-[ ! -f "$etc/apt/sources.list" ] || lists+=("$etc/apt/sources.list")
-paragraphs=("$etc"/apt/sources.list.d/*.sources)
-derive_sources "$codename" || derive_sources "stable oldstable testing unstable sid" ||
-  fail "this machine's package sources name no main archive of Debian ${codename:-(unknown release)}"
-
-apt_private=(-q
-  -o APT::Architecture=amd64 -o APT::Architectures=amd64,i386 -o Dir::Etc::SourceList=/dev/null
-  -o Dir::Etc::SourceParts="$work/sources" -o Dir::State::Lists="$work/lists" -o Dir::Cache="$work/cache"
-  -o Acquire::Languages=none -o Acquire::Retries=2 -o Acquire::http::Timeout=30 -o Acquire::https::Timeout=30)
-# apt would hand its downloads to a user of its own, who cannot enter a folder below /root.
-[ "$(id -u)" != 0 ] || apt_private+=(-o APT::Sandbox::User=root)
+. "$(dirname "$0")/archive.sh"
 
 # Version, download ----------------------------------------------------------------------------------------------
-
-log=$work/apt.log
-first_error() { grep -m1 '^E: ' "$log" || grep -m1 '^W: Failed' "$log" || echo "apt told no reason"; }
 
 SECONDS=0
 say "reading the package lists of Debian ${codename:-} (amd64, i386)"
@@ -172,8 +89,8 @@ unpack() {      # ARCHITECTURE, then the folders wanted below .../wine/
     fail "libwine for $1 could not be unpacked ($(head -n 1 "$log"))"
 }
 say "unpacking"
-unpack amd64 '*/wine/x86_64-windows/?*' '*/wine/nls/?*.nls'
-unpack i386 '*/wine/i386-windows/?*'
+unpack amd64 '*/wine/x86_64-windows/?*' '*/wine/nls/?*.nls' '*/wine/x86_64-unix/?*.so' '*/wine/wine.inf'
+unpack i386 '*/wine/i386-windows/?*' '*/wine/i386-unix/?*.so'
 
 # Every file has the size that the package's own list tells, and each ntdll is a PE file.
 prove() {
@@ -187,8 +104,11 @@ prove() {
 }
 zlib=("$work"/libz-mingw-w64_*.deb)
 for pair in x86_64-w64-mingw32:x86_64-windows i686-w64-mingw32:i386-windows; do
-  dpkg-deb --fsys-tarfile "${zlib[0]}" | tar -x -O "./usr/${pair%:*}/lib/zlib1.dll" >"$set/${pair#*:}/zlib1.dll" 2>"$log" ||
+  dpkg-deb --fsys-tarfile "${zlib[0]}" | tar -x -O "./usr/${pair%:*}/lib/zlib1.dll" >"$work/zlib1.dll" 2>"$log" ||
     fail "libz-mingw-w64 could not be unpacked ($(head -n 1 "$log"))"
+  # Wine takes DLLs from its own folder only with this mark in place of the DOS program.
+  { head -c 64 "$work/zlib1.dll"; printf 'Wine builtin DLL'; head -c 16 /dev/zero; tail -c +97 "$work/zlib1.dll"; } \
+    >"$set/${pair#*:}/zlib1.dll"
 done
 
 prove "$work/amd64.listing"

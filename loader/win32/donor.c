@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <wchar.h>
 
 enum { HEADERS = 0x400, CODE_RVA = 0x1000, DATA_RVA = 0x2000, CODE_SIZE = 0x200, INDEX = 0x40, BLOCK = 0x60 };
 
@@ -148,7 +149,7 @@ HMODULE win32_donor_load(const struct win32_donor *donor, uint32_t *slot)
     headers_write(file, donor, &plan);
     code_write(file + HEADERS, donor);
     tls_write(file + HEADERS + CODE_SIZE, file + HEADERS + CODE_SIZE + plan.data_raw, donor, &plan);
-    wsprintfW(path, L"%s\\peload%u.dll", win32.options.folder, win32.donors++);
+    _snwprintf(path, WIN32_PATH + 32, L"%ls\\peload%u.dll", win32.options.folder, win32.donors++);
     CreateDirectoryW(win32.options.folder, NULL);
     HMODULE handle = file_write(path, file, plan.file_size) ? LoadLibraryExW(path, NULL, LOAD_WITH_ALTERED_SEARCH_PATH) : NULL;
     free(file);

@@ -2,20 +2,19 @@
  * and both through `peload spawn`. Where there is no Wine, the rows are skipped, and it is said. */
 #include "tests/support/process.h"
 #include "tests/support/table.h"
+#include "tests/support/wine.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #define PELOAD TEST_BUILD "/peload"
 #define EXPECTED "tests/samples/"
-#define PREFIX TEST_BUILD "/tests/wine"
 #define STATUS TEST_BUILD "/tests/lane-status"
 
 static const struct table_machine machines[] = {
@@ -217,36 +216,7 @@ static void missing_wine_is_told(void **state)
     process_free(&process);
 }
 
-/* ---- the prefix, and all of them ---------------------------------------------------------------------- */
-
-/* The first start makes the prefix, which takes some seconds; it also shows which machines this Wine has. */
-static bool wine_runs(const char *machine)
-{
-    char path[128];
-    snprintf(path, sizeof path, TEST_BUILD "/samples/%s/hello.exe", machine);
-    const char *const arguments[] = {PELOAD, "spawn", path, NULL};
-    struct process process = {.arguments = arguments, .seconds = 120};
-    bool done = process_run(&process) && !process.status && process.output && strstr(process.output, "hello from hello.exe");
-    process_free(&process);
-    return done;
-}
-
-static void server_end(void)
-{
-    static const char *const servers[] = {"/usr/lib/wine/wineserver64", "/usr/lib/wine/wineserver", "/usr/bin/wineserver"};
-    char prefix[4096 + 16];
-    char *full = realpath(PREFIX, NULL);
-    snprintf(prefix, sizeof prefix, "WINEPREFIX=%s", full ? full : "");
-    for (size_t i = 0; full && i < sizeof servers / sizeof *servers; i++)
-        if (!access(servers[i], X_OK)) {
-            const char *const arguments[] = {servers[i], "-k", NULL}, *const environment[] = {prefix, NULL};
-            struct process process = {.arguments = arguments, .environment = environment};
-            process_run(&process);
-            process_free(&process);
-            break;
-        }
-    free(full);
-}
+/* ---- all of them ---------------------------------------------------------------------- */
 
 int main(void)
 {
@@ -256,13 +226,9 @@ int main(void)
         cmocka_unit_test(spawn_has_three_ways), cmocka_unit_test(manual_says_how_much), cmocka_unit_test(everything_missing_is_listed),
         cmocka_unit_test(no_program_is_refused)};
     size_t count = 0, size;
-    char prefix[4096];
     unsetenv("PELOAD_GREETING");
-    mkdir(TEST_BUILD "/tests", 0777);
-    if (!getcwd(prefix, sizeof prefix - sizeof "/" PREFIX))
+    if (!wine_prefix_set())
         return 1;
-    strcat(prefix, "/" PREFIX);
-    setenv("PELOAD_WINEPREFIX", prefix, 1);
     has_wine = wine_runs("x64");
     has_wine32 = has_wine && wine_runs("x86");
     if (!has_wine || !has_wine32)
@@ -283,6 +249,6 @@ int main(void)
         }
     int failed = _cmocka_run_group_tests("lanes", tests, count, NULL, NULL);
     failed += cmocka_run_group_tests_name("spawn", single, NULL, NULL);
-    server_end();
+    wine_server_end();
     return failed ? 1 : 0;
 }

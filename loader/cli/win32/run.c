@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <wchar.h>
 
 static const char help[] =
     "Examples\n"
@@ -187,7 +188,7 @@ static bool stub_make(struct facts *facts, const WCHAR *folder, const WCHAR *dll
         facts->stub.base = facts->stub.is_64 ? 0x140000000u : 0x400000u, facts->stub.size = 0x3000;
     facts->stub.dll = facts->stub.is_64 ? "peload64.dll" : "peload32.dll";
     CreateDirectoryW(folder, NULL);
-    wsprintfW(copy, L"%s\\%S", folder, facts->stub.dll);
+    _snwprintf(copy, WIN32_PATH + 32, L"%ls\\%hs", folder, facts->stub.dll);
     bool done = program && lstrlenW(folder) + lstrlenW(last) + 2 < WIN32_PATH && CopyFileW(dll, copy, FALSE);
     if (done) {
         wcscat(wcscat(wcscpy(path, folder), L"\\"), last);
@@ -200,7 +201,7 @@ static bool stub_make(struct facts *facts, const WCHAR *folder, const WCHAR *dll
 static void folder_name(WCHAR *folder)
 {
     DWORD length = GetTempPathW(WIN32_PATH - 64, folder);
-    wsprintfW(folder + length, L"peload-%u", GetCurrentProcessId());
+    _snwprintf(folder + length, 32, L"peload-%lu", GetCurrentProcessId());
 }
 
 static bool order_fill(struct win32_order *order, const struct facts *facts, HANDLE process, HANDLE trace)
@@ -241,10 +242,10 @@ static void folder_remove(const WCHAR *folder, const WCHAR *stub, const struct f
     WCHAR path[WIN32_PATH + 32];
     bool more = true;
     for (unsigned i = 0; more; i++) {
-        wsprintfW(path, L"%s\\peload%u.dll", folder, i);
+        _snwprintf(path, WIN32_PATH + 32, L"%ls\\peload%u.dll", folder, i);
         more = DeleteFileW(path);
     }
-    wsprintfW(path, L"%s\\%S", folder, facts->stub.dll);
+    _snwprintf(path, WIN32_PATH + 32, L"%ls\\%hs", folder, facts->stub.dll);
     file_remove(path);
     file_remove(stub);
     RemoveDirectoryW(folder);
