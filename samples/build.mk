@@ -2,7 +2,7 @@
 # The top Makefile includes this file and uses SAMPLES_X64 and SAMPLES_X86 (all programs and DLLs of one machine).
 #
 # What a sample needs beyond "compile <name>.c, link it" stands in variables named after it:
-#   sample_sources_<name>    sources, if not <name>.c (with _x64 or _x86 added: more sources for that machine)
+#   sample_sources_<name>    sources, if not <name>.c (with _x64 or _x86 added: more sources for that machine; likewise flags)
 #   sample_imports_<name>    import libraries of our own, each made from <definition>.def in this folder
 #   sample_cflags_<name>  sample_ldflags_<name>  sample_finish_<name> (a command after linking)
 # A DLL exports what <name>.def says (sample_def_<name>, if the file has another name).
@@ -165,6 +165,25 @@ sample_ldflags_protection_dll += -Wl,-e,0
 sample_cflags_no_relocs := -DLINKED_BASE=$(SAMPLE_BASE_TAKEN)
 sample_ldflags_no_relocs := -Wl,--disable-dynamicbase -Wl,--disable-reloc-section -Wl,--image-base=$(SAMPLE_BASE_TAKEN)
 
+# Processes and handles ------------------------------------------------------------------------------------------
+
+SAMPLE_PROCESSES := create1 create2 create3 create_child handle_parent handle_child handle_vs_id ends exit_thread tree pipe_parent \
+  pipe_child suspended job duplicate remote_memory remote_thread apc inject_library inject_image ctrl_c batch mixed
+SAMPLE_PROGRAMS += $(SAMPLE_PROCESSES)
+SAMPLE_DLLS += ends_dll inject_dll
+$(foreach name,$(SAMPLE_PROCESSES) ends_dll inject_dll,$(eval sample_sources_$(name) := processes/$(name).c))
+sample_def_ends_dll := processes/ends_dll.def
+sample_def_inject_dll := processes/inject_dll.def
+sample_imports_ends := processes/ends_dll
+$(call sample_nocrt_dll,inject_dll)
+# A thread's first function is stdcall, and exported without the decoration.
+sample_ldflags_inject_dll_x86 := -Wl,--enable-stdcall-fixup
+# Who looks into a child from outside needs ntdll's own questions; entry bytes are compared where the linker put them.
+$(foreach name,suspended duplicate remote_memory remote_thread apc inject_library inject_image, \
+  $(eval sample_ldflags_$(name) := $(SAMPLE_FIXED_BASE) -lntdll))
+sample_cflags_mixed_x64 := -DMIXED_TWIN='"..\\x86\\mixed.exe"'
+sample_cflags_mixed_x86 := -DMIXED_TWIN='"..\\x64\\mixed.exe"'
+
 # Rules ----------------------------------------------------------------------------------------------------------
 
 # The number in a function's name is its answer.
@@ -185,7 +204,7 @@ $(call sample_folder,$(1))/object/$(3)/$(4).o: $(SAMPLES_SOURCE)/$(4) $(SAMPLES_
 	$$(call say,CC,$$@)
 	$$(Q)mkdir -p $$(@D)
 	$$(Q)$(if $(filter %.rc,$(4)),$(2)windres -I $(call sample_folder,$(1))/object -o $$@ $$<,$(if $(filter %.cpp,$(4)),$(2)g++ $(SAMPLE_CXXFLAGS),$(2)gcc $(SAMPLE_CFLAGS)) \
-	  $(sample_cflags_$(3)) -MMD -MP -c -o $$@ $$<)
+	  $(sample_cflags_$(3)) $(sample_cflags_$(3)_$(1)) -MMD -MP -c -o $$@ $$<)
 endef
 
 # $(1) x64 or x86, $(2) the tools' prefix, $(3) sample
@@ -202,7 +221,7 @@ $(call sample_folder,$(1))/$(3).dll: $(call sample_objects,$(1),$(3)) $(call sam
   $(call sample_def_path,$(or $(sample_def_$(3)),$(3).def))
 	$$(call say,LINK,$$@)
 	$$(Q)mkdir -p $$(@D)
-	$$(Q)$(2)gcc -shared -o $$@ $$^ $(SAMPLE_LDFLAGS) $(sample_ldflags_$(3))
+	$$(Q)$(2)gcc -shared -o $$@ $$^ $(SAMPLE_LDFLAGS) $(sample_ldflags_$(3)) $(sample_ldflags_$(3)_$(1))
 $(if $(sample_finish_$(3)),	$$(Q)$(call sample_finish_$(3),$(2)))
 $(foreach source,$(call sample_sources,$(1),$(3)),$(eval $(call sample_object_rule,$(1),$(2),$(3),$(source))))
 endef

@@ -1,0 +1,24 @@
+/* A batch file is no program, but CreateProcess takes it: cmd.exe gets it, with its arguments, and its exit code is the
+ * child's. */
+#include "start.h"
+
+int main(void)
+{
+    static const char text[] = "@echo off\r\necho batch file: %1, %2\r\nexit /b 5\r\n";
+    STARTUPINFOA startup = { .cb = sizeof startup };
+    PROCESS_INFORMATION child = {0};
+    char folder[MAX_PATH], path[2 * MAX_PATH], line[3 * MAX_PATH];
+    DWORD written;
+
+    GetTempPathA(sizeof folder, folder);
+    snprintf(path, sizeof path, "%speload sample %lu.bat", folder, GetCurrentProcessId());
+    HANDLE file = CreateFileA(path, GENERIC_WRITE, 0, NULL, CREATE_ALWAYS, 0, NULL);
+    check("a batch file", WriteFile(file, text, sizeof text - 1, &written, NULL));
+    CloseHandle(file);
+    snprintf(line, sizeof line, "\"%s\" one \"two words\"", path);
+    fflush(stdout);
+    check("it is started", CreateProcessA(NULL, line, NULL, NULL, FALSE, 0, NULL, NULL, &startup, &child));
+    show("its exit code", start_finish(&child));
+    check("it is deleted", DeleteFileA(path));
+    return sample_wrong_facts;
+}
