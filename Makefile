@@ -42,7 +42,9 @@ LINUX_SOURCES := $(call sources,loader/host/linux/*.c loader/nt/*.c loader/nativ
 WINDOWS_SOURCES := $(call sources,loader/host/win32/*.c loader/win32/*.c loader/cli/win32/*.c) loader/nt/status.c
 SIM_SOURCES  := $(call sources,loader/host/sim/*.c)
 # What depends on the processor stands in a folder named after it.
-X64_SOURCES  := $(call sources,loader/nt/x64/*.[cS] loader/native/x64/*.c loader/cli/linux/x64/*.c)
+# Snapshots and comparisons are the 64-bit host's, for programs of both widths.
+X64_SOURCES  := $(call sources,loader/nt/x64/*.[cS] loader/native/x64/*.c loader/inspect/linux/*.c loader/inspect/compare/*.c \
+                loader/cli/linux/x64/*.c)
 X86_SOURCES  := $(call sources,loader/nt/x86/*.[cS] loader/native/x86/*.c loader/cli/linux/x86/*.c)
 MAIN_SOURCE  := loader/cli/main.c
 

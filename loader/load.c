@@ -265,7 +265,15 @@ static struct ld_module *load(struct loader *loader, struct ld_module *root, str
 
     loader->depth = 1;
     root->no_resolve = no_resolve;
-    bool done = map_graph(loader, root, error) && bind_new(loader, error) && finish_new(loader, error);
+    bool done = map_graph(loader, root, error) != NULL;
+    if (done)
+        LD_TRACE(loader->trace, LD_BIND, .verb = "begin", .module = root->name, .address = root->base,
+                 .detail = "all that it needs is mapped");
+    done = done && bind_new(loader, error);
+    if (done)
+        LD_TRACE(loader->trace, LD_BIND, .verb = "end", .module = root->name, .address = root->base,
+                 .detail = "all slots are filled");
+    done = done && finish_new(loader, error);
     loader->depth = 0;
     if (!done) {
         roll_back(loader);

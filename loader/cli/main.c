@@ -19,6 +19,7 @@ static const char help[] =
     "  run    load FILE by hand and run it (Linux: in this process, Windows: in a child); no sandbox: it has your rights\n"
     "  spawn  have the operating system's own loader start FILE (Linux: Wine's), for comparison\n"
     "  info   print headers and tables of FILE; nothing of it is executed\n"
+    "  snapshot  start FILE, look at the process from outside at one moment, and print what lies in its memory as JSON\n"
     "  map    print the planned layout of FILE: file offsets beside addresses in the image\n"
     "\n"
     "Exit status of `run`: the low eight bits of the guest's exit code, or 1 where these are 0 and the code is not;\n"
@@ -28,7 +29,8 @@ static const char help[] =
 static const struct command {
     const char *name;
     int (*function)(int count, char **arguments);
-} commands[] = {{"run", cli_run}, {"spawn", cli_spawn}, {"info", cli_info}, {"map", cli_map}};
+} commands[] = {{"run", cli_run}, {"spawn", cli_spawn}, {"info", cli_info}, {"map", cli_map},
+                {"snapshot", cli_snapshot}};
 
 int cli_usage(const char *command)
 {

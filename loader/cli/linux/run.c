@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -30,6 +31,8 @@ static const char help[] =
     "  --check              load and bind everything, list every missing DLL and function, start nothing:\n"
     "                       exit status 0 or 126; with --json for programs\n"
     "  --lane=LANE          native (default: peload's own loader) or reference (Wine's, unmodified, on the same kernel)\n"
+    "  --stop-at=POINT      stop (SIGSTOP) for a debugger or `peload snapshot`: mapped, bound, ready (before the first\n"
+    "                       instruction), exit (before the last thread ends)\n"
     "  --occupy             take FILE's preferred base first, so that it must move\n"
     "  --missing=stub       start although functions are missing: who calls one gets exception 0x80000100, as in Wine\n"
     "  --env NAME=VALUE     add a variable to the guest's environment (again and again)\n"
@@ -44,7 +47,7 @@ static const char help[] =
     "not there. A guest can use these numbers too: the status file tells the difference.\n";
 
 enum { OPTION_TRACE = 256, OPTION_TRACE_FILE, OPTION_CHECK, OPTION_OCCUPY, OPTION_MISSING, OPTION_STATUS_FILE, OPTION_ENV, OPTION_CLEAR_ENV,
-       OPTION_DLL_PATH, OPTION_JSON, OPTION_LANE };
+       OPTION_DLL_PATH, OPTION_JSON, OPTION_LANE, OPTION_STOP_AT };
 
 static const struct option options[] = {
     {"help", no_argument, NULL, 'h'},
@@ -60,6 +63,7 @@ static const struct option options[] = {
     {"dll-path", required_argument, NULL, OPTION_DLL_PATH},
     {"json", no_argument, NULL, OPTION_JSON},
     {"lane", required_argument, NULL, OPTION_LANE},
+    {"stop-at", required_argument, NULL, OPTION_STOP_AT},
     {0},
 };
 
@@ -72,11 +76,23 @@ static struct {
     bool check, json, story;
     bool reference; /* --lane=reference */
     bool unhandled; /* an exception ends the process */
+    enum { STOP_NEVER, STOP_MAPPED, STOP_BOUND, STOP_READY, STOP_EXIT } stop_at;
     char **environment; /* malloc'd; grows by --env */
     size_t variables;
 } run = {.lines.fd = STDERR_FILENO, .status_fd = -1};
 
 /* ---- what the lane tells ------------------------------------------------------------------------ */
+
+/* To this thread, so that it stops here and not somewhere behind. */
+static void stop_here(void) { raise(SIGSTOP); }
+
+/* The load of the program itself, not of what every process has. */
+static void stop_by_event(const struct ld_event *event)
+{
+    const char *slash = strrchr(run.program, '/'), *verb = run.stop_at == STOP_MAPPED ? "begin" : "end";
+    if (event->phase == LD_BIND && !strcmp(event->verb, verb) && !strcmp(event->module, slash ? slash + 1 : run.program))
+        stop_here();
+}
 
 static void on_event(void *context, const struct ld_event *event)
 {
@@ -85,6 +101,8 @@ static void on_event(void *context, const struct ld_event *event)
         cli_trace_event(&run.lines, event);
     if (run.story)
         cli_story_event(event);
+    if (run.stop_at == STOP_MAPPED || run.stop_at == STOP_BOUND)
+        stop_by_event(event);
 }
 
 static void on_call(const char *name, const uintptr_t *arguments, unsigned count, NTSTATUS status, uint32_t thread)
@@ -127,6 +145,8 @@ static void status_write(uint32_t code, const char *how)
 /* Any thread of the guest may end up here; the others are still running, so exit() with its handlers is not for us. */
 static void on_finish(uint32_t code)
 {
+    if (run.stop_at == STOP_EXIT)
+        stop_here();
     status_write(code, run.unhandled ? "exception" : "exited");
     if (run.story)
         cli_story_exit(code);
@@ -173,6 +193,17 @@ static int wrong(const char *what, const char *word)
     return cli_usage("run");
 }
 
+static int stop_at_take(const char *word)
+{
+    static const char *const words[] = {"mapped", "bound", "ready", "exit"};
+    for (unsigned i = 0; i < sizeof words / sizeof *words; i++)
+        if (!strcmp(word, words[i])) {
+            run.stop_at = STOP_MAPPED + i;
+            return 0;
+        }
+    return wrong("--stop-at knows mapped, bound, ready and exit", word);
+}
+
 /* 0, or the exit status of a wrong or unanswered word. */
 static int option_take(int option)
 {
@@ -188,6 +219,7 @@ static int option_take(int option)
     case OPTION_LANE:
         run.reference = !strcmp(optarg, "reference");
         return run.reference || !strcmp(optarg, "native") ? 0 : wrong("--lane knows native and reference", optarg);
+    case OPTION_STOP_AT: return stop_at_take(optarg);
     case OPTION_OCCUPY: return 0; /* the lane's own, taken by cli_run */
     case OPTION_STATUS_FILE: run.status_file = optarg; return 0;
     case OPTION_DLL_PATH: run.dll_path = optarg; return 0;
@@ -275,7 +307,8 @@ static int start(struct native_options *lane)
         lane->trace_call = on_call;
         lane->missing_call = on_missing_call;
     }
-    run.trace = (struct ld_trace){.mask = run.lines.mask | (run.story ? CLI_STORY_PHASES : 0), .sink = on_event};
+    run.trace = (struct ld_trace){.mask = run.lines.mask | (run.story ? CLI_STORY_PHASES : 0) |
+                                       (run.stop_at ? 1u << LD_BIND : 0), .sink = on_event};
     if (run.story)
         cli_story_open(stderr, run.program);
     bool prepared = native_prepare(lane, &error);
@@ -291,6 +324,8 @@ static int start(struct native_options *lane)
         status_write(error.ntstatus ? error.ntstatus : LD_STATUS_UNSUCCESSFUL, "refused");
         return cli_status_of(&error);
     }
+    if (run.stop_at == STOP_READY)
+        stop_here();
     native_start();
 }
 
@@ -314,6 +349,8 @@ int cli_run(int count, char **arguments)
         return wrong("--json", "only with --check");
     if (run.reference && (run.check || lane.stub_missing)) /* they ask for what only our own phases do */
         return wrong("--lane=reference", "not with --check or --missing");
+    if (run.reference && (run.stop_at == STOP_MAPPED || run.stop_at == STOP_BOUND)) /* Wine's loader does not tell */
+        return wrong("--lane=reference", "not with --stop-at=mapped or bound");
     lane.reference = run.reference;
     run.program = arguments[optind];
     if (!file_open(run.status_file, &run.status_fd))

@@ -1,0 +1,19 @@
+/* What `snapshot` and `compare` share. */
+#ifndef CLI_LINUX_X64_INSPECT_H
+#define CLI_LINUX_X64_INSPECT_H
+
+#include "loader/cli/cli.h"
+#include "loader/inspect/linux/take.h"
+
+struct cli_snapshot {
+    const char *lane, *at, *file, *dll_path;
+    char *const *arguments;
+    unsigned seconds;
+    bool stay, occupy;
+};
+
+int cli_snapshot_take(const struct cli_snapshot *wish, struct json *json);
+bool cli_lane_known(const char *lane);
+bool cli_seconds_take(const char *word, unsigned *seconds);
+
+#endif
