@@ -116,7 +116,6 @@ bool cm_values_fill(struct cm_node *node)
     WCHAR name[96];
     if (!(node->flags & CM_VALUES_PENDING))
         return true;
-    node->flags &= ~(uint32_t)CM_VALUES_PENDING;
     cursor_begin(&cursor, node);
     while (cursor_next(&cursor)) {
         unsigned length = (unsigned)nt_utf16_from_utf8(cursor.name, strlen(cursor.name), name, 96);
@@ -124,6 +123,8 @@ bool cm_values_fill(struct cm_node *node)
         if (cm_value_put(node, name, length, cursor.value.type, bytes, size))
             return false;
     }
+    OB_ORDER(); /* who is killed before this begins anew: the same values, put once more */
+    node->flags &= ~(uint32_t)CM_VALUES_PENDING;
     return true;
 }
 
@@ -197,15 +198,15 @@ static unsigned line_name(const struct cm_line *line, WCHAR *name)
 static struct cm_node *child_make(struct cm_node *parent, uint32_t index, const WCHAR *name, unsigned length, uint32_t at)
 {
     struct cm_node *child = cm_node_new(name, length);
-    if (!child || !cm_child_insert(parent, at, child)) {
-        if (child)
-            nt_arena_free(nt_ref_of(child), child->size);
+    if (!child)
         return NULL;
-    }
     child->defaults = index + 1;
     child->written = parent->written;
     child->flags = CM_CHILDREN_PENDING | CM_VALUES_PENDING | (cm_lines[index].kind == CM_LINE_LINK_KEY ? CM_LINK : 0);
-    return child;
+    if (cm_child_insert(parent, at, child))
+        return child;
+    nt_arena_free(nt_ref_of(child), child->size);
+    return NULL;
 }
 
 /* The next line of a key right below `node`, from *index on. */

@@ -109,14 +109,14 @@ static NTSTATUS node_create(struct request *request, struct cm_place *place)
             memcpy(nt_at(node->class_name), request->class_name.text, class_length);
         }
     }
+    node->written = nt_time_now();
+    node->flags = (request->options & REG_OPTION_VOLATILE ? CM_VOLATILE : 0) | (request->options & REG_OPTION_CREATE_LINK ? CM_LINK : 0);
     if ((class_length && !node->class_name) || !cm_child_insert(parent, place->at, node)) {
         if (node->class_name)
             nt_arena_free(node->class_name, class_length);
         nt_arena_free(nt_ref_of(node), node->size);
         return STATUS_INSUFFICIENT_RESOURCES;
     }
-    node->written = nt_time_now();
-    node->flags = (request->options & REG_OPTION_VOLATILE ? CM_VOLATILE : 0) | (request->options & REG_OPTION_CREATE_LINK ? CM_LINK : 0);
     parent->written = node->written;
     cm_notify(parent, CM_NOTIFY_NAME);
     place->node = node;
@@ -153,6 +153,7 @@ static NTSTATUS key_open(struct request *request, HANDLE *guest)
         status = node_get(request, root ? cm_node_of(root) : NULL, &node);
         if (!status) {
             node->references++;
+            OB_ORDER();
             key->node = nt_ref_of(node);
         }
         nt_unlock();
@@ -227,8 +228,8 @@ NTSTATUS NtDeleteKey(HANDLE handle)
     else if (!cm_children_fill(parent))
         status = STATUS_INSUFFICIENT_RESOURCES;
     if (!status) {
+        cm_watches_end(node, 0); /* first: who is killed in between has told what nearly was */
         cm_child_remove(node);
-        cm_watches_end(node, 0);
         parent->written = nt_time_now();
         cm_notify(parent, CM_NOTIFY_NAME);
     }
@@ -261,14 +262,17 @@ static NTSTATUS node_rename(struct cm_key *key, const struct nt_string *name)
     fresh->length = length;
     fresh->size = size;
     fresh->written = nt_time_now();
-    for (uint32_t i = 0; i < fresh->child_count; i++)
-        cm_child_at(fresh, i)->parent = nt_ref_of(fresh);
-    node->children = node->values = node->class_name = 0;
-    node->child_count = node->child_room = node->value_count = node->value_room = node->class_length = node->references = 0;
-    cm_child_remove(node);
-    cm_child_find(parent, name->text, name->length, &at);
-    cm_child_insert(parent, at, fresh); /* one has just gone: there is room */
+    fresh->flags |= CM_TWIN; /* until the old one has let go of what both now have */
+    fresh->watches = nt_ref_of(node);
+    if (!cm_child_insert(parent, at, fresh)) {
+        nt_arena_free(nt_ref_of(fresh), size);
+        return STATUS_INSUFFICIENT_RESOURCES;
+    }
     key->node = nt_ref_of(fresh);
+    OB_ORDER();
+    node->references = 0;
+    cm_twin_part(fresh);
+    cm_child_remove(node);
     cm_notify(parent, CM_NOTIFY_NAME);
     return STATUS_SUCCESS;
 }

@@ -9,9 +9,11 @@ static void watch_fire(nt_ref *link)
     nt_ref ref = *link;
     struct cm_watch *watch = nt_at(ref);
     struct nt_object *event = nt_at(watch->event);
-    *link = watch->next;
-    event->signal = 1;
+    event->signal = 1; /* first: told twice is better than never */
     nt_ke_wake(event);
+    OB_ORDER();
+    *link = watch->next;
+    OB_ORDER();
     nt_object_unreference(event);
     nt_arena_free(ref, sizeof *watch);
 }
@@ -51,9 +53,10 @@ static NTSTATUS watch_add(struct cm_key *key, struct nt_object *event, uint32_t 
     if (ref) {
         struct cm_watch *watch = nt_at(ref);
         *watch = (struct cm_watch){node->watches, nt_ref_of(key), nt_ref_of(event), filter, subtree};
-        node->watches = ref;
         event->references++;
         event->signal = 0;
+        OB_ORDER();
+        node->watches = ref;
     } else {
         status = node->flags & CM_DELETED ? STATUS_KEY_DELETED : STATUS_INSUFFICIENT_RESOURCES;
     }

@@ -17,7 +17,8 @@ enum { REG_NONE, REG_SZ, REG_EXPAND_SZ, REG_BINARY, REG_DWORD, REG_DWORD_BIG_END
 enum { KEY_QUERY_VALUE = 1, KEY_SET_VALUE = 2, KEY_CREATE_SUB_KEY = 4, KEY_ENUMERATE_SUB_KEYS = 8, KEY_NOTIFY = 0x10,
        KEY_CREATE_LINK = 0x20, KEY_WOW64_64KEY = 0x100, KEY_WOW64_32KEY = 0x200, KEY_DELETE = 0x10000, KEY_WRITE_DAC = 0x40000 };
 enum { REG_OPTION_VOLATILE = 1, REG_OPTION_CREATE_LINK = 2, REG_OPTION_BACKUP_RESTORE = 4, REG_OPTION_OPEN_LINK = 8 };
-enum { CM_DELETED = 1, CM_VOLATILE = 2, CM_LINK = 4, CM_CHILDREN_PENDING = 8, CM_VALUES_PENDING = 16 };
+enum { CM_DELETED = 1, CM_VOLATILE = 2, CM_LINK = 4, CM_CHILDREN_PENDING = 8, CM_VALUES_PENDING = 16,
+       CM_TWIN = 32 }; /* being renamed: `watches` is the old node, which still has the same children and values */
 
 /* A key. Guarded by the lock, as everything here. */
 struct cm_node {
@@ -75,6 +76,7 @@ struct cm_node *cm_child_find(struct cm_node *parent, const WCHAR *name, unsigne
 struct cm_node *cm_child_at(struct cm_node *parent, uint32_t index);
 bool cm_child_insert(struct cm_node *parent, uint32_t at, struct cm_node *child);
 void cm_child_remove(struct cm_node *child);
+void cm_twin_part(struct cm_node *fresh);              /* what a renamed key's old node had is the new one's alone */
 void cm_node_release(struct cm_node *node);            /* one key object less */
 /* Index of the value, -1: none. The values have to be there (cm_values_fill). */
 int cm_value_find(const struct cm_node *node, const WCHAR *name, unsigned length);

@@ -79,29 +79,64 @@ static bool array_grow(nt_ref *array, uint32_t count, uint32_t *room)
 {
     if (count < *room)
         return true;
-    uint32_t more = *room ? *room * 2 : 4;
-    nt_ref fresh = nt_arena_allocate(more * sizeof(nt_ref));
+    uint32_t more = *room ? *room * 2 : 4, less = *room;
+    nt_ref fresh = nt_arena_allocate(more * sizeof(nt_ref)), old = *array;
     if (!fresh)
         return false;
-    if (*array) {
-        memcpy(nt_at(fresh), nt_at(*array), count * sizeof(nt_ref));
-        nt_arena_free(*array, *room * sizeof(nt_ref));
-    }
+    if (old)
+        memcpy(nt_at(fresh), nt_at(old), count * sizeof(nt_ref));
+    OB_ORDER();
     *array = fresh;
+    OB_ORDER();
     *room = more;
+    if (old)
+        nt_arena_free(old, less * sizeof(nt_ref));
     return true;
+}
+
+/* Both move step by step, so that whoever is killed leaves every ref in the array, one of them twice in a row at worst
+ * (array_mend). memmove promises no such order. */
+static void array_insert(nt_ref *array, uint32_t *count, uint32_t at, nt_ref ref)
+{
+    uint32_t end = *count;
+    array[end] = at < end ? array[end - 1] : ref;
+    OB_ORDER();
+    *count = end + 1;
+    for (uint32_t i = end; at < i--; OB_ORDER())
+        array[i] = i > at ? array[i - 1] : ref;
+}
+
+static void array_remove(nt_ref *array, uint32_t *count, uint32_t at)
+{
+    for (; at + 1 < *count; at++) {
+        array[at] = array[at + 1];
+        OB_ORDER();
+    }
+    OB_ORDER();
+    --*count;
 }
 
 bool cm_child_insert(struct cm_node *parent, uint32_t at, struct cm_node *child)
 {
     if (!array_grow(&parent->children, parent->child_count, &parent->child_room))
         return false;
-    nt_ref *children = nt_at(parent->children);
-    memmove(children + at + 1, children + at, (parent->child_count - at) * sizeof(nt_ref));
-    children[at] = nt_ref_of(child);
-    parent->child_count++;
     child->parent = nt_ref_of(parent);
+    for (uint32_t i = 0; i < child->child_count; i++)
+        cm_child_at(child, i)->parent = nt_ref_of(child);
+    OB_ORDER();
+    array_insert(nt_at(parent->children), &parent->child_count, at, nt_ref_of(child));
     return true;
+}
+
+void cm_twin_part(struct cm_node *fresh)
+{
+    struct cm_node *old = nt_at(fresh->watches);
+    old->child_count = old->child_room = old->value_count = old->value_room = old->class_length = 0;
+    old->children = old->values = old->class_name = 0;
+    OB_ORDER();
+    fresh->watches = 0;
+    OB_ORDER();
+    fresh->flags &= ~(uint32_t)CM_TWIN;
 }
 
 static void node_free(struct cm_node *node)
@@ -126,10 +161,10 @@ void cm_child_remove(struct cm_node *child)
     uint32_t at = 0;
     while (children[at] != nt_ref_of(child))
         at++;
-    memmove(children + at, children + at + 1, (parent->child_count - at - 1) * sizeof(nt_ref));
-    parent->child_count--;
-    child->parent = 0;
     child->flags = (child->flags & ~(uint32_t)(CM_CHILDREN_PENDING | CM_VALUES_PENDING)) | CM_DELETED;
+    OB_ORDER();
+    array_remove(children, &parent->child_count, at);
+    child->parent = 0;
     if (!child->references)
         node_free(child);
 }
@@ -158,52 +193,105 @@ int cm_value_find(const struct cm_node *node, const WCHAR *name, unsigned length
     return -1;
 }
 
-static struct cm_value *value_new(struct cm_node *node, const WCHAR *name, unsigned length)
+/* A value is never changed: a new one takes its place in the array, with one store. */
+static nt_ref value_new(const WCHAR *name, unsigned length, uint32_t type, const void *data, uint32_t data_length)
 {
     uint32_t size = (uint32_t)(sizeof(struct cm_value) + length * sizeof(WCHAR));
-    nt_ref ref = array_grow(&node->values, node->value_count, &node->value_room) ? nt_arena_allocate(size) : 0;
-    if (!ref)
-        return NULL;
+    nt_ref block = data_length ? nt_arena_allocate(data_length) : 0, ref = 0;
+    if (data_length && !block)
+        return 0;
+    if (!(ref = nt_arena_allocate(size))) {
+        nt_arena_free(block, data_length);
+        return 0;
+    }
     struct cm_value *value = nt_at(ref);
-    value->size = size;
-    value->length = length;
+    *value = (struct cm_value){type, data_length, block, length, size};
     memcpy(value->name, name, length * sizeof(WCHAR));
-    ((nt_ref *)nt_at(node->values))[node->value_count++] = ref;
-    return value;
+    if (data_length)
+        memcpy(nt_at(block), data, data_length);
+    return ref;
 }
 
-/* New data first, so that a full arena leaves the old value as it was. */
+static void value_free(nt_ref ref)
+{
+    struct cm_value *value = nt_at(ref);
+    nt_arena_free(value->data, value->data_length);
+    nt_arena_free(ref, value->size);
+}
+
+/* A full arena leaves the old value as it was; so does being killed. An old value keeps its spelling. */
 NTSTATUS cm_value_put(struct cm_node *node, const WCHAR *name, unsigned length, uint32_t type, const void *data,
                       uint32_t data_length)
 {
-    nt_ref block = data_length ? nt_arena_allocate(data_length) : 0;
-    if (data_length && !block)
-        return STATUS_INSUFFICIENT_RESOURCES;
     int index = cm_value_find(node, name, length);
-    struct cm_value *value = index >= 0 ? cm_value_at(node, (uint32_t)index) : value_new(node, name, length);
-    if (!value) {
-        nt_arena_free(block, data_length);
+    nt_ref ref = index < 0 && !array_grow(&node->values, node->value_count, &node->value_room) ? 0
+               : value_new(index < 0 ? name : cm_value_at(node, (uint32_t)index)->name, length, type, data, data_length);
+    if (!ref)
         return STATUS_INSUFFICIENT_RESOURCES;
+    nt_ref *values = nt_at(node->values), old = index < 0 ? 0 : values[index];
+    OB_ORDER();
+    if (index < 0) {
+        array_insert(values, &node->value_count, node->value_count, ref);
+    } else {
+        values[index] = ref;
+        OB_ORDER();
+        value_free(old);
     }
-    if (data_length)
-        memcpy(nt_at(block), data, data_length);
-    if (value->data)
-        nt_arena_free(value->data, value->data_length);
-    value->type = type;
-    value->data = block;
-    value->data_length = data_length;
     return STATUS_SUCCESS;
 }
 
 void cm_value_remove(struct cm_node *node, uint32_t index)
 {
-    nt_ref *values = nt_at(node->values);
-    struct cm_value *value = nt_at(values[index]);
-    if (value->data)
-        nt_arena_free(value->data, value->data_length);
-    nt_arena_free(values[index], value->size);
-    memmove(values + index, values + index + 1, (node->value_count - index - 1) * sizeof(nt_ref));
-    node->value_count--;
+    nt_ref *values = nt_at(node->values), old = values[index];
+    array_remove(values, &node->value_count, index);
+    OB_ORDER();
+    value_free(old);
+}
+
+/* ---- after a killed owner of the lock ------------------------------------------------------------------- */
+
+static void array_mend(nt_ref *array, uint32_t *count)
+{
+    for (uint32_t i = 1; i < *count; i++)
+        if (array[i] == array[i - 1])
+            array_remove(array, count, i--);
+}
+
+static void node_mend(struct cm_node *node)
+{
+    array_mend(nt_at(node->children), &node->child_count);
+    array_mend(nt_at(node->values), &node->value_count);
+    for (uint32_t i = 0; i < node->child_count; i++) {
+        struct cm_node *child = cm_child_at(node, i);
+        if (child->flags & CM_TWIN) {
+            if (child->watches)
+                ((struct cm_node *)nt_at(child->watches))->flags |= CM_DELETED;
+            if (child->watches)
+                cm_twin_part(child);
+            child->flags &= ~(uint32_t)CM_TWIN;
+        }
+    }
+    for (uint32_t i = 0; i < node->child_count; i++) {
+        struct cm_node *child = cm_child_at(node, i);
+        if (child->flags & CM_DELETED) {
+            cm_watches_end(child, 0);
+            array_remove(nt_at(node->children), &node->child_count, i--);
+            child->parent = 0;
+            continue;
+        }
+        child->parent = nt_ref_of(node);
+        node_mend(child); /* as deep as names are long: 256 levels at most */
+    }
+}
+
+static void repair(void)
+{
+    node_mend(cm_root());
+}
+
+__attribute__((constructor)) static void hooks_set(void)
+{
+    nt_root_repair[NT_ROOT_CM] = repair;
 }
 
 bool cm_node_name(const struct cm_node *node, struct nt_string *out)

@@ -32,6 +32,8 @@ unsigned nt_path_to_dos(const char *unix_path, WCHAR *out, unsigned room);
 NTSTATUS nt_io_console(HANDLE *out);
 /* Gives the terminal back as it was found; before the process ends. */
 void nt_io_restore(void);
+/* What a process that was killed was doing with files ends (lock held; its handles are closed already). */
+void nt_io_process_ended(uint32_t id);
 /* The name in C:\users\NAME. */
 const char *nt_user_name(void);
 

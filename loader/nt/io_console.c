@@ -81,6 +81,7 @@ NTSTATUS nt_io_console(HANDLE *out)
         return status;
     status = fd < 0 ? STATUS_INVALID_HANDLE
                     : nt_handle_create(&file->file.head, nt_access_map(NT_FILE, 0x10000000), OBJ_INHERIT, fd, out);
+    file->opener = 0;
     io_file_release(file);
     if (status && fd >= 0)
         close(fd);

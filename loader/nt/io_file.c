@@ -16,6 +16,7 @@
 static void file_closed(struct nt_object *object)
 {
     struct io_file *file = (struct io_file *)object;
+    file->opener = 0;
     if (file->pending)
         io_later_cancel(file, NULL, 0);
     io_record_detach(file);
@@ -60,12 +61,26 @@ static NTSTATUS file_full_name(struct nt_object *object, struct nt_string *out)
     return STATUS_SUCCESS;
 }
 
+static void objects_show(void (*visit)(struct nt_object *object))
+{
+    io_record_objects(visit);
+    io_pipe_objects(visit);
+}
+
+static void repair(void)
+{
+    io_record_repair();
+    io_pipe_repair();
+}
+
 /* Before anything runs: this process may close files that others made, its own table's or a killed process's. */
 __attribute__((constructor)) static void hooks_set(void)
 {
     nt_type_destroy[NT_FILE] = file_destroy;
     nt_type_closed[NT_FILE] = file_closed;
     nt_type_full_name[NT_FILE] = file_full_name;
+    nt_root_repair[NT_ROOT_IO] = repair;
+    nt_root_objects[NT_ROOT_IO] = objects_show;
 }
 
 NTSTATUS io_file_create(uint32_t kind, uint32_t options, const char *path, struct io_file **out)
@@ -80,6 +95,7 @@ NTSTATUS io_file_create(uint32_t kind, uint32_t options, const char *path, struc
     uint32_t size = path ? (uint32_t)strlen(path) + 1 : 0;
     nt_lock();
     struct io_root *root = io_root();
+    file->opener = nt_process.id;
     if (root)
         file->unique = ++root->unique;
     if (root && size && (file->file.path = nt_arena_allocate(size)))
@@ -119,6 +135,7 @@ NTSTATUS io_handle_give(struct io_file *file, ACCESS_MASK granted, ULONG attribu
 {
     HANDLE handle;
     NTSTATUS status = nt_handle_create(&file->file.head, granted, attributes, fd, &handle);
+    file->opener = 0;
     io_file_release(file);
     if (status) {
         if (fd >= 0)
@@ -215,6 +232,7 @@ NTSTATUS nt_io_adopt(int fd, ACCESS_MASK access, ULONG attributes, HANDLE *out)
                                   FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE);
     if (!status)
         status = nt_handle_create(&file->file.head, granted, attributes, fd, out);
+    file->opener = 0;
     io_file_release(file);
     return status;
 }

@@ -60,6 +60,7 @@ static void pipe_leave(struct io_pipe *pipe)
     while (*link != nt_ref_of(pipe))
         link = &((struct io_pipe *)nt_at(*link))->next;
     *link = pipe->next;
+    OB_ORDER();
     if (pipe->event)
         nt_object_unreference(nt_at(pipe->event));
     nt_arena_free(nt_ref_of(pipe), sizeof *pipe);
@@ -77,6 +78,42 @@ void io_pipe_closed(struct io_file *file)
         if (pipe->state == PIPE_CONNECTED)
             __atomic_store_n(&pipe->state, PIPE_CLOSING, __ATOMIC_RELEASE);
     }
+}
+
+void io_pipe_objects(void (*visit)(struct nt_object *object))
+{
+    for (struct io_pipe *pipe = nt_at(io_root()->pipes); pipe; pipe = nt_at(pipe->next)) {
+        const nt_ref objects[3] = {pipe->server, pipe->client, pipe->event};
+        for (int i = 0; i < 3; i++)
+            if (objects[i])
+                visit(nt_at(objects[i]));
+    }
+}
+
+static void pipes_mend(uint32_t ended)
+{
+    for (struct io_pipe *pipe = nt_at(io_root()->pipes), *next; pipe; pipe = next) {
+        struct io_file *ends[2] = {nt_at(pipe->server), nt_at(pipe->client)};
+        next = nt_at(pipe->next);
+        for (int i = 0; i < 2; i++)
+            if (ends[i] && !ends[i]->file.head.handles && ends[i]->opener == ended)
+                io_pipe_closed(ends[i]);
+        if (!pipe->users) {
+            pipe->users = 1;
+            pipe_leave(pipe);
+        }
+    }
+}
+
+/* After a killed owner of the lock: an end whose handles are gone was being closed. */
+void io_pipe_repair(void)
+{
+    pipes_mend(0);
+}
+
+void io_pipe_process_ended(uint32_t id)
+{
+    pipes_mend(id);
 }
 
 /* An operation that is still on its way out may look at the pipe until the file object itself goes. */

@@ -52,7 +52,7 @@ struct io_file {
     uint32_t pipe_no_wait;
     uint32_t pending;       /* operations under way */
     uint32_t input, screen; /* bools: a console's input side, its output side; neither: the console itself */
-    uint32_t unused;
+    uint32_t opener;        /* NT process that is still making it; 0: it has or had handles */
 };
 _Static_assert(sizeof(struct io_file) == 112 + 72, "one layout for both widths");
 
@@ -92,6 +92,11 @@ NTSTATUS io_record_attach(struct io_file *file, uint64_t device, uint64_t serial
                           ULONG sharing);
 void io_record_detach(struct io_file *file);                  /* lock held; deletes the file where that is due */
 NTSTATUS io_record_set_deleting(struct io_file *file, bool deleting);
+void io_record_objects(void (*visit)(struct nt_object *object)); /* lock held */
+void io_pipe_objects(void (*visit)(struct nt_object *object)); /* lock held */
+void io_record_repair(void);                                  /* lock held */
+void io_pipe_repair(void);                                    /* lock held */
+void io_pipe_process_ended(uint32_t id);                      /* lock held */
 bool io_record_is_deleting(struct io_file *file);
 bool io_record_others(uint64_t device, uint64_t serial, const struct io_file *except); /* somebody has it open */
 bool io_record_below(const char *folder);                     /* somebody has a file in this folder open */

@@ -85,18 +85,20 @@ static NTSTATUS attach(struct io_file *file, uint64_t device, uint64_t serial, A
         record->device = device;
         record->serial = serial;
         record->next = *head;
+        OB_ORDER();
         *head = ref;
     }
     file->record = nt_ref_of(record);
     file->next = record->files;
-    if (record->files)
-        ((struct io_file *)nt_at(record->files))->prev = nt_ref_of(file);
-    record->files = nt_ref_of(file);
     file->file.device = device;
     file->file.serial = serial;
     file->shares = takes_part;
     if (takes_part)
         sharing_count(record, &file->file, 1);
+    OB_ORDER();
+    if (record->files)
+        ((struct io_file *)nt_at(record->files))->prev = nt_ref_of(file);
+    record->files = nt_ref_of(file);
     return STATUS_SUCCESS;
 }
 
@@ -146,6 +148,20 @@ static void file_remove(const struct io_record *record)
         unlink(path);
 }
 
+/* Nobody has it open any more. */
+static void record_end(struct io_record *record)
+{
+    if (record->deleting)
+        file_remove(record);
+    nt_ref *link = bucket(io_root(), record->device, record->serial);
+    while (*link != nt_ref_of(record))
+        link = &((struct io_record *)nt_at(*link))->next;
+    *link = record->next;
+    OB_ORDER();
+    path_free(record->delete_path);
+    nt_arena_free(nt_ref_of(record), sizeof *record);
+}
+
 static void locks_drop(struct io_record *record, nt_ref file)
 {
     for (nt_ref *link = &record->locks; *link;) {
@@ -153,6 +169,7 @@ static void locks_drop(struct io_record *record, nt_ref file)
         nt_ref ref = *link;
         if (lock->file == file) {
             *link = lock->next;
+            OB_ORDER();
             nt_arena_free(ref, sizeof *lock);
         } else {
             link = &lock->next;
@@ -165,31 +182,107 @@ void io_record_detach(struct io_file *file)
     struct io_record *record = record_of(file);
     if (!record)
         return;
-    file->record = 0;
+    if (file->delete_path && !record->deleting) {
+        record->delete_path = file->file.path ? path_copy(nt_at(file->file.path)) : 0;
+        OB_ORDER();
+        record->deleting = true;
+    }
     locks_drop(record, nt_ref_of(file));
+    if (file->delete_path == 2)
+        file_remove(record);
     if (file->shares)
         sharing_count(record, &file->file, (uint32_t)-1);
-    if (file->next)
-        ((struct io_file *)nt_at(file->next))->prev = file->prev;
+    OB_ORDER();
     if (file->prev)
         ((struct io_file *)nt_at(file->prev))->next = file->next;
     else
         record->files = file->next;
+    OB_ORDER();
+    if (file->next)
+        ((struct io_file *)nt_at(file->next))->prev = file->prev;
+    file->record = 0;
     file->next = file->prev = 0;
-    if (file->delete_path && !record->deleting) {
-        record->deleting = true;
-        record->delete_path = file->file.path ? path_copy(nt_at(file->file.path)) : 0;
+    if (!record->files)
+        record_end(record);
+}
+
+/* ---- after a killed owner of the lock ------------------------------------------------------------ */
+
+/* The files of one record: who has a handle, or is still being made by somebody, stays; the list's way forward is true. */
+static void record_mend(struct io_record *record)
+{
+    nt_ref previous = 0;
+    record->open = record->readers = record->writers = record->deleters = 0;
+    record->share_readers = record->share_writers = record->share_deleters = 0;
+    for (struct io_file *file = nt_at(record->files); file; file = nt_at(file->next)) {
+        file->record = nt_ref_of(record);
+        file->prev = previous;
+        previous = nt_ref_of(file);
+        if (file->shares)
+            sharing_count(record, &file->file, 1);
     }
-    if (record->deleting && (!record->files || file->delete_path == 2))
-        file_remove(record);
-    if (record->files)
+    for (struct io_file *file = nt_at(record->files), *next; file; file = next) {
+        next = nt_at(file->next);
+        if (!file->file.head.handles && !file->opener) {
+            bool last = !next && nt_at(record->files) == file;
+            io_record_detach(file);
+            if (last)
+                return;
+        }
+    }
+    if (!record->files)
+        record_end(record);
+}
+
+static void records_visit(void (*visit)(struct io_record *record))
+{
+    struct io_root *root = io_root();
+    for (unsigned i = 0; i < IO_BUCKETS; i++)
+        for (struct io_record *record = nt_at(root->buckets[i]), *next; record; record = next) {
+            next = nt_at(record->next);
+            visit(record);
+        }
+}
+
+void io_record_objects(void (*visit)(struct nt_object *object))
+{
+    struct io_root *root = io_root();
+    for (unsigned i = 0; i < IO_BUCKETS; i++)
+        for (struct io_record *record = nt_at(root->buckets[i]); record; record = nt_at(record->next))
+            for (struct io_file *file = nt_at(record->files); file; file = nt_at(file->next))
+                visit(&file->file.head);
+}
+
+void io_record_repair(void)
+{
+    records_visit(record_mend);
+}
+
+static uint32_t ended_process;
+
+/* A file that the process was opening when it was killed has no handle that would be closed for it. */
+static void record_leave(struct io_record *record)
+{
+    for (struct io_file *file = nt_at(record->files), *next; file; file = next) {
+        next = nt_at(file->next);
+        if (file->opener != ended_process)
+            continue;
+        bool last = !next && nt_at(record->files) == file;
+        file->opener = 0;
+        if (!file->file.head.handles)
+            io_record_detach(file);
+        if (last)
+            return;
+    }
+}
+
+void nt_io_process_ended(uint32_t id)
+{
+    if (!*nt_arena_root(NT_ROOT_IO))
         return;
-    path_free(record->delete_path);
-    nt_ref *link = bucket(io_root(), record->device, record->serial);
-    while (*link != nt_ref_of(record))
-        link = &((struct io_record *)nt_at(*link))->next;
-    *link = record->next;
-    nt_arena_free(nt_ref_of(record), sizeof *record);
+    ended_process = id;
+    records_visit(record_leave);
+    io_pipe_process_ended(id);
 }
 
 NTSTATUS io_record_set_deleting(struct io_file *file, bool deleting)
@@ -201,14 +294,18 @@ NTSTATUS io_record_set_deleting(struct io_file *file, bool deleting)
         status = STATUS_INVALID_PARAMETER;
     } else if (deleting && !record->deleting) {
         record->delete_path = file->file.path ? path_copy(nt_at(file->file.path)) : 0;
+        OB_ORDER();
         if (record->delete_path)
             record->deleting = true;
         else
             status = STATUS_INSUFFICIENT_RESOURCES;
     } else if (!deleting) {
-        path_free(record->delete_path);
-        record->delete_path = 0;
+        nt_ref path = record->delete_path;
         record->deleting = false;
+        OB_ORDER();
+        record->delete_path = 0;
+        OB_ORDER();
+        path_free(path);
     }
     nt_unlock();
     return status;
@@ -263,8 +360,10 @@ void io_record_rename(struct io_file *file, const char *path)
         nt_ref fresh = path_copy(path);
         if (!fresh)
             break;
-        path_free(one->file.path);
+        nt_ref stale = one->file.path;
         one->file.path = fresh;
+        OB_ORDER();
+        path_free(stale);
     }
     path_free(old);
     nt_unlock();
@@ -321,6 +420,7 @@ NTSTATUS io_record_lock(struct io_file *file, uint64_t offset, uint64_t length, 
         struct io_lock *lock = nt_at(ref);
         if (lock) {
             *lock = (struct io_lock){offset, length, record->locks, nt_ref_of(file), key, exclusive};
+            OB_ORDER();
             record->locks = ref;
         } else {
             status = STATUS_INSUFFICIENT_RESOURCES;
@@ -340,6 +440,7 @@ NTSTATUS io_record_unlock(struct io_file *file, uint64_t offset, uint64_t length
         if (lock->file == nt_ref_of(file) && lock->offset == offset && lock->length == length && lock->key == key) {
             nt_ref ref = *link;
             *link = lock->next;
+            OB_ORDER();
             nt_arena_free(ref, sizeof *lock);
             status = STATUS_SUCCESS;
             break;

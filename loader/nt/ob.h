@@ -52,6 +52,8 @@ void nt_unlock(void);
 /* How an area makes its own things in the arena whole again after the lock's owner was killed inside (lock held; handle
  * counts, names and IDs are true already); set once at start, NULL: nothing to do. */
 extern void (*nt_root_repair[NT_ROOT_COUNT])(void);
+/* Shows objects that an area's own lists lead to, whether or not a handle does: their counts are told anew, too. */
+extern void (*nt_root_objects[NT_ROOT_COUNT])(void (*visit)(struct nt_object *object));
 
 /* ---- objects. All with the lock NOT held unless said. */
 /* A new object of `size` bytes (head included), zeroed behind the head, one reference (the caller's). */

@@ -6,6 +6,7 @@
 #include "loader/nt/ob_private.h"
 
 void (*nt_root_repair[NT_ROOT_COUNT])(void);
+void (*nt_root_objects[NT_ROOT_COUNT])(void (*visit)(struct nt_object *object));
 
 static void tables_visit(void (*visit)(struct nt_object *object))
 {
@@ -48,6 +49,9 @@ void ob_objects_visit(void (*visit)(struct nt_object *object))
         visit(object);
     visit_of_object = visit;
     names_visit(name_objects_visit);
+    for (int i = 0; i < NT_ROOT_COUNT; i++)
+        if (nt_root_objects[i] && *nt_arena_root(i))
+            nt_root_objects[i](visit);
 }
 
 /* ---- names ------------------------------------------------------------------------------------------- */

@@ -51,7 +51,7 @@ static inline void family_become_child(void)
     CHILD_CHECK(!nt_object_create(NT_PROCESS, sizeof(struct nt_process_object), &process));
     nt_process.object = nt_ref_of(process);
     ((struct nt_process_object *)process)->host_pid = (uint32_t)getpid();
-    nt_process.id = nt_id_allocate(nt_process.object);
+    nt_process.id = ((struct nt_process_object *)process)->id = nt_id_allocate(nt_process.object);
     kernel_thread_begin();
     __atomic_store_n(&family->process, nt_process.object, __ATOMIC_RELEASE);
 }

@@ -303,6 +303,109 @@ static void a_server_is_killed_while_it_listens(void **state)
     STATUS_IS(create(PIPE, BOTH_, 0, FILE_OPEN, SYNC).status, STATUS_OBJECT_NAME_NOT_FOUND);
 }
 
+/* ---- killed at any moment ------------------------------------------------------------------------ */
+
+/* Opens, shares, locks and closes files and pipes until it is killed, mostly inside the lock. */
+static void victim_child(void)
+{
+    HANDLE handles[8] = {0};
+    IO_STATUS_BLOCK io;
+    char name[64];
+    unsigned seed = family->handles[0].object;
+    family_say(1);
+    for (;;) {
+        unsigned slot = seed % 8;
+        seed = seed * 1103515245 + 12345;
+        if (handles[slot])
+            NtClose(handles[slot]);
+        handles[slot] = 0;
+        snprintf(name, sizeof name, "\\??\\C:\\victim %u", seed >> 16 & 3);
+        switch (seed >> 29) {
+        case 0: case 1:
+            handles[slot] = create(name, READ_ | ACCESS_DELETE, SHARE_ALL, FILE_OPEN_IF, SYNC | FILE_DELETE_ON_CLOSE).handle;
+            break;
+        case 2: case 3:
+            handles[slot] = create(name, WRITE_, FILE_SHARE_READ | FILE_SHARE_WRITE, FILE_OPEN_IF, SYNC).handle;
+            break;
+        case 4:
+            handles[slot] = create(PIPE, BOTH_, 0, FILE_OPEN, SYNC | FILE_NON_DIRECTORY_FILE).handle;
+            break;
+        case 5:
+            NtCreateNamedPipeFile(&handles[slot], BOTH_, NAMED(0, PIPE, 0), &io, 3, FILE_OPEN_IF, SYNC, 0, 0, 0, 8, 4096, 4096,
+                                  AT(-500000));
+            break;
+        default:
+            handles[slot] = create(name, BOTH_, SHARE_ALL, FILE_OPEN_IF, SYNC).handle;
+            for (unsigned i = 0; i < 4 && handles[slot]; i++) {
+                NtLockFile(handles[slot], 0, 0, 0, &io, AT(i * 10), AT(5), 0, 1, i & 1);
+                NtUnlockFile(handles[slot], &io, AT((i & 2) * 10), AT(5), 0);
+            }
+        }
+    }
+}
+
+/* What must be true of the records and instances, told apart from the code that keeps it so. Lock held. */
+static void records_check(bool nothing_open)
+{
+    struct io_root *root = io_root();
+    for (unsigned i = 0; i < IO_BUCKETS; i++)
+        for (struct io_record *record = nt_at(root->buckets[i]); record; record = nt_at(record->next)) {
+            uint32_t open = 0, writers = 0, share_deleters = 0;
+            nt_ref previous = 0;
+            assert_false(nothing_open);
+            assert_true(record->files);
+            for (struct io_file *file = nt_at(record->files); file; file = nt_at(file->next)) {
+                assert_int_equal(file->file.head.type, NT_FILE);
+                assert_int_equal(file->record, nt_ref_of(record));
+                assert_int_equal(file->prev, previous);
+                assert_true(file->file.head.handles || file->opener);
+                previous = nt_ref_of(file);
+                open += file->shares;
+                writers += file->shares && file->file.access & (FILE_WRITE_DATA | FILE_APPEND_DATA);
+                share_deleters += file->shares && file->file.sharing & FILE_SHARE_DELETE;
+            }
+            assert_int_equal(record->open, open);
+            assert_int_equal(record->writers, writers);
+            assert_int_equal(record->share_deleters, share_deleters);
+            for (struct io_lock *lock = nt_at(record->locks); lock; lock = nt_at(lock->next))
+                assert_int_equal(((struct io_file *)nt_at(lock->file))->record, nt_ref_of(record));
+        }
+    for (struct io_pipe *pipe = nt_at(root->pipes); pipe; pipe = nt_at(pipe->next)) {
+        assert_true(!pipe->server || ((struct io_file *)nt_at(pipe->server))->pipe == nt_ref_of(pipe));
+        assert_true(!nothing_open || (!pipe->server && !pipe->client));
+    }
+}
+
+static void killed_anywhere(void **state)
+{
+    enum { ROUNDS = 200 };
+    uint32_t takeovers = ob_arena->takeovers;
+    (void)state;
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        struct nt_process_object *process;
+        family_begin(victim_child);
+        family->handles[0].object = round * 2654435761u;
+        family_until(1);
+        usleep(300 + round * 11);
+        assert_int_equal(kill(family->pid, SIGKILL), 0);
+        assert_int_equal(waitid(P_PID, (id_t)family->pid, &(siginfo_t){0}, WEXITED | WNOWAIT), 0);
+        process = nt_at(family->process);
+        nt_lock(); /* repairs where it was killed inside */
+        records_check(false);
+        nt_unlock();
+        uint32_t id = process->id;
+        family_end(true);
+        nt_lock();
+        nt_io_process_ended(id);
+        records_check(true);
+        nt_unlock();
+        struct created made = create("\\??\\C:\\victim 1", BOTH_, 0, FILE_OPEN_IF, SYNC);
+        STATUS_IS(made.status, STATUS_SUCCESS); /* nobody has it open */
+        closed(made.handle);
+    }
+    print_message("%d killed, %u inside the lock\n", ROUNDS, ob_arena->takeovers - takeovers);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -310,6 +413,7 @@ int main(void)
         cmocka_unit_test_setup(deletion_by_killed, drive_clear), cmocka_unit_test_setup(inherited_descriptors, drive_clear),
         cmocka_unit_test(a_server_and_a_client_process), cmocka_unit_test(a_pending_connection_and_messages),
         cmocka_unit_test(a_server_end_in_two_processes), cmocka_unit_test(a_server_is_killed_while_it_listens),
+        cmocka_unit_test_setup(killed_anywhere, drive_clear),
     };
     return cmocka_run_group_tests(tests, io_open_all, io_close_all);
 }
