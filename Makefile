@@ -36,7 +36,7 @@ PACKAGES := gcc libc6-dev make gcc-multilib \
 
 sources = $(sort $(wildcard $1))
 
-CORE_SOURCES := $(call sources,pe/*.c loader/*.c loader/inspect/*.c loader/cli/*.c)
+CORE_SOURCES := $(call sources,pe/*.c loader/*.c loader/inspect/*.c loader/cli/*.c loader/cli/report/*.[cS])
 LINUX_SOURCES := $(call sources,loader/host/linux/*.c loader/nt/*.c loader/native/*.c loader/cli/linux/*.c)
 # Of the kernel, Windows needs nothing but the names of its statuses.
 WINDOWS_SOURCES := $(call sources,loader/host/win32/*.c loader/win32/*.c loader/cli/win32/*.c) loader/nt/status.c
@@ -54,6 +54,9 @@ HOST32_SOURCES := $(CORE_SOURCES) $(LINUX_SOURCES) $(X86_SOURCES)
 LDR64_SOURCES  := $(call sources,loader/ldr/*.c loader/ldr/x64/*.[cS])
 LDR32_SOURCES  := $(call sources,loader/ldr/*.c loader/ldr/x86/*.[cS])
 DLL_SOURCES    := $(call sources,loader/dlls/*.c)
+
+# What loader/cli/report/page.S takes in is nothing that a compiler would tell of.
+PAGE_PARTS := $(call sources,loader/cli/report/*.html loader/cli/report/*.css loader/cli/report/*.js)
 
 # Lanes --------------------------------------------------------------------------------------------------------
 
@@ -101,6 +104,7 @@ $(BUILD)/obj-$1/%.o: % $(BUILD)/obj-$1/flags Makefile
 	@mkdir -p $$(@D)
 	$$(call say,CC,$$(@:$(BUILD)/%.o=%))
 	$$(Q)$(COMPILER_$1) $(FLAGS_$1) -MMD -MP -c -o $$@ $$<
+$(BUILD)/obj-$1/loader/cli/report/page.S.o: $(PAGE_PARTS)
 endef
 
 # Programs -----------------------------------------------------------------------------------------------------

@@ -175,6 +175,9 @@ static void tell_regions(struct loader *loader, const struct ld_module *module)
         LD_TRACE(loader->trace, LD_FILL, .verb = verb, .module = module->name, .name = name,
                  .address = module->base + plan->rva.value, .size = plan->size, .count = plan->raw_size,
                  .from = plan->raw_off.value, .rights = plan->rights);
+        if (module->regions[i].rights != plan->rights && plan->kind != PE_REGION_GAP)
+            LD_TRACE(loader->trace, LD_PROTECT, .verb = "writable", .module = module->name,
+                     .address = module->base + plan->rva.value, .size = plan->size, .rights = module->regions[i].rights);
     }
 }
 

@@ -173,7 +173,11 @@ static bool fix_block(struct relocation *work, const struct pe_reloc_block *bloc
             return false;
         index += fixup.taken ? fixup.taken : 1;
     }
-    module->fixup_pages += module->fixups != before;
+    if (module->fixups != before) {
+        module->fixup_pages++;
+        LD_TRACE(work->loader->trace, LD_RELOCATE, .verb = "page", .module = module->name,
+                 .address = module->base + block->page.value, .count = module->fixups - before);
+    }
     return true;
 }
 

@@ -9,6 +9,7 @@
  *   info*.c       `info`
  *   map*.c        `map`
  *   output.c      tables as text or JSON from the same rows
+ *   report/       --html: the events kept, the memory map after each step, the page; diff_maps.c: the same as text
  *   linux/        run.c: `run` on the native lane; spawn.c, wine.c: `spawn` through Wine; places.c: where the DLL set, our own DLLs
  *                 and drive C: are; report.c: an exception that nobody handled; source.c, machine.c
  *   win32/        entry.c: the two beginnings; run.c, stub.c, child.c: `run` as parent, the child's EXE, and as child;
@@ -66,6 +67,8 @@ bool cli_colours(FILE *stream);
 /* To a file descriptor on Linux, to a HANDLE on Windows: past the C library, at once. */
 void cli_write(intptr_t to, const char *text, size_t length);
 uint64_t cli_clock(void); /* nanoseconds, monotonic */
+FILE *cli_create(const char *path); /* a new file, empty; NULL: errno tells why */
+bool cli_rename(const char *from, const char *to); /* whatever was at `to` is replaced */
 
 /* ---- trace_text.c: a sink for ld_trace whose context is a struct cli_trace. */
 struct cli_trace {

@@ -50,24 +50,39 @@ const char *info_place(const struct pe_image *image, pe_rva rva)
     return pe_section_find(image, rva, &section) ? section.name : NULL;
 }
 
-/* JSON names every fault; in text they are talk, behind the data. */
-static void faults_tell(struct info *info)
+/* In JSON every fault has its row. */
+static void faults_json(struct info *info)
 {
     static const char *const ladders[] = {"none", "offset", "rva", "va"};
     static const struct output_column columns[] = {
         {"table", "", OUTPUT_TEXT, 0}, {"code", "", OUTPUT_TEXT, 0}, {"rule", "", OUTPUT_COUNT, 0}, {"ladder", "", OUTPUT_TEXT, 0},
         {"where", "", OUTPUT_HEX, 0}, {"text", "", OUTPUT_TEXT, 0},
     };
-    if (info->out.json) {
-        output_table_begin(&info->out, "faults", "", OUTPUT_COLUMNS(columns));
-        for (unsigned i = 0; i < info->fault_count; i++) {
-            const struct pe_error *error = &info->faults[i].error;
-            output_row(&info->out, OUTPUT_COLUMNS(columns), OUTPUT_VALUES({.text = info->faults[i].table},
-                       {.text = pe_code_name(error->code)}, {.number = error->rule}, {.text = ladders[error->ladder]},
-                       {.number = error->where}, {.text = error->text}));
-        }
-        output_table_end(&info->out);
+    output_table_begin(&info->out, "faults", "", OUTPUT_COLUMNS(columns));
+    for (unsigned i = 0; i < info->fault_count; i++) {
+        const struct pe_error *error = &info->faults[i].error;
+        output_row(&info->out, OUTPUT_COLUMNS(columns), OUTPUT_VALUES({.text = info->faults[i].table},
+                   {.text = pe_code_name(error->code)}, {.number = error->rule}, {.text = ladders[error->ladder]},
+                   {.number = error->where}, {.text = error->text}));
     }
+    output_table_end(&info->out);
+}
+
+void info_json(FILE *stream, const struct pe_image *image, const char *file)
+{
+    struct info info = {.image = image, .file = file};
+    output_begin(&info.out, stream, true, "info", file);
+    for (unsigned i = 0; i < TABLE_COUNT; i++)
+        tables[i].function(&info);
+    faults_json(&info);
+    output_end(&info.out);
+}
+
+/* In text faults are talk, behind the data. */
+static void faults_tell(struct info *info)
+{
+    if (info->out.json)
+        faults_json(info);
     fflush(info->out.stream);
     for (unsigned i = 0; i < info->fault_count; i++) {
         char place[4096];

@@ -24,6 +24,9 @@ bool info_wants(const struct info *info, unsigned directory);
 /* The section's name that holds rva, "headers", or NULL. The text is overwritten by the next call. */
 const char *info_place(const struct pe_image *image, pe_rva rva);
 
+/* Every table as one JSON object. */
+void info_json(FILE *stream, const struct pe_image *image, const char *file);
+
 /* info_head.c */
 void info_header(struct info *info);
 void info_sections(struct info *info);

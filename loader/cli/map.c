@@ -2,6 +2,7 @@
  * belong together stand side by side, so the left ladder has holes where the image has more than the file. */
 #include "loader/cli/map.h"
 #include "loader/cli/cli.h"
+#include "loader/cli/report/report.h"
 
 #include <getopt.h>
 #include <inttypes.h>
@@ -12,8 +13,10 @@ static const char help[] =
     "Examples\n"
     "  peload map hello.exe          file offsets beside addresses in the image, with rights\n"
     "  peload map --json hello.exe   the same for programs\n"
+    "  peload map --html=hello.html hello.exe\n"
+    "                                the same as a page to look at, with headers and tables\n"
     "\n"
-    "Usage: peload map [--json] FILE\n"
+    "Usage: peload map [--json | --html=PAGE] FILE\n"
     "\n"
     "Shows where each part of FILE comes to lie when it is loaded at its preferred base: what is mapped or copied, what\n"
     "is zero fill, what stays out of memory. Takes PE32 and PE32+, EXE and DLL; nothing is executed.\n"
@@ -62,7 +65,7 @@ static void row_json(struct output *out, const struct map *map, const struct map
                {.number = region->mappable, .none = !in || region->kind > PE_REGION_RAW}, {.text = in ? use_text(map->image, region, use) : NULL}));
 }
 
-static void map_json(struct output *out, const struct map *map)
+static void rows_json(struct output *out, const struct map *map)
 {
     static const struct output_column columns[] = {
         {"format", "", OUTPUT_TEXT, 0}, {"machine", "", OUTPUT_TEXT, 0}, {"image_base", "", OUTPUT_HEX, 0},
@@ -76,6 +79,16 @@ static void map_json(struct output *out, const struct map *map)
     for (unsigned i = 0; i < map->count; i++)
         row_json(out, map, &map->rows[i]);
     output_table_end(out);
+}
+
+void map_json(FILE *stream, const struct pe_image *image, const char *file)
+{
+    static struct map map;
+    struct output out;
+    map_build(&map, image);
+    output_begin(&out, stream, true, "map", file);
+    rows_json(&out, &map);
+    output_end(&out);
 }
 
 /* The drawing, in signs that the terminal is known to have. */
@@ -190,37 +203,55 @@ static void map_text(struct output *out, const struct map *map, const char *file
             pen->copied, pen->zero, pen->zero, pen->zero);
 }
 
+static int print(const struct pe_image *image, const char *file, bool json)
+{
+    static struct map map;
+    struct output out = {.stream = stdout};
+    if (json)
+        map_json(stdout, image, file);
+    else {
+        map_build(&map, image);
+        output_begin(&out, stdout, false, "map", file);
+        map_text(&out, &map, file);
+    }
+    if (!fflush(stdout) && !ferror(stdout))
+        return 0;
+    cli_say("standard output: not everything could be written");
+    return CLI_USAGE_OR_WORLD;
+}
+
+static int page_write(const char *page, const char *file)
+{
+    return report_page_write(&(struct report_page){.path = page, .file = file}) ? 0 : CLI_USAGE_OR_WORLD;
+}
+
 int cli_map(int count, char **arguments)
 {
-    static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
+    static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {"html", required_argument, NULL, 'p'}, {"help", no_argument, NULL, 'h'}, {0}};
     bool json = false;
+    const char *page = NULL;
     int status = 0;
     for (int option; (option = getopt_long(count, arguments, "h", options, NULL)) != -1;) {
         if (option == 'h')
             return fputs(help, stdout) < 0 || fflush(stdout) ? CLI_USAGE_OR_WORLD : 0;
-        if (option != 'j')
+        if (option != 'j' && option != 'p')
             return cli_usage("map");
-        json = true;
+        json |= option == 'j';
+        page = option == 'p' ? optarg : page;
     }
     if (optind + 1 != count) {
         cli_say(optind == count ? "map: no FILE" : "map: one FILE at a time");
         return cli_usage("map");
     }
+    if (json && page) {
+        cli_say("map: --json or --html, not both");
+        return cli_usage("map");
+    }
     struct cli_source source;
-    struct output out;
-    static struct map map;
     if (!cli_source_open(&source, arguments[optind], &status))
         return status;
-    map_build(&map, &source.image);
-    output_begin(&out, stdout, json, "map", arguments[optind]);
-    if (json)
-        map_json(&out, &map);
-    else
-        map_text(&out, &map, arguments[optind]);
-    if (!output_end(&out)) {
-        cli_say("standard output: not everything could be written");
-        status = CLI_USAGE_OR_WORLD;
-    }
+    if (!page)
+        status = print(&source.image, arguments[optind], json);
     cli_source_close(&source);
-    return status;
+    return page ? page_write(page, arguments[optind]) : status;
 }

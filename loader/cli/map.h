@@ -24,6 +24,8 @@ struct map {
 
 /* Rows in rising RVA order; a part of the file that is not mapped stands behind the one that it follows in the file. */
 void map_build(struct map *map, const struct pe_image *image);
+/* The same as one JSON object. */
+void map_json(FILE *stream, const struct pe_image *image, const char *file);
 /* A section's name, the long one from the COFF string table where "/N" points there. */
 void map_section_name(const struct pe_image *image, const char *name, char *out, size_t room);
 

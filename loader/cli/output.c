@@ -28,7 +28,7 @@ void output_json_string(FILE *stream, const char *text, size_t length)
         size_t taken = sequence(at, (size_t)(end - at));
         if (*at == '"' || *at == '\\')
             fprintf(stream, "\\%c", *at);
-        else if (*at < 0x20 || *at == 0x7f || !taken)
+        else if (*at < 0x20 || *at == 0x7f || *at == '<' || !taken) /* '<': no text ends the script element of a page */
             fprintf(stream, "\\u%04x", *at); /* bytes that are no UTF-8 appear as U+0080 to U+00FF */
         else
             fwrite(at, 1, taken, stream);

@@ -333,7 +333,10 @@ void cli_story_event(const struct ld_event *event)
         break;
     case LD_PLACE: place_keep(module, event); break;
     case LD_FILL: fill_keep(module, event); break;
-    case LD_RELOCATE: module->fixups = event->count, module->touched = event->size; break;
+    case LD_RELOCATE:
+        if (!strcmp(event->verb, "relocated"))
+            module->fixups = event->count, module->touched = event->size;
+        break;
     case LD_BIND: bind_keep(module, event); break;
     case LD_TLS:
         module->has_tls = true;

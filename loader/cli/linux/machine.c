@@ -1,6 +1,7 @@
 /* What the portable files of the command line ask of the machine. */
 #include "loader/cli/cli.h"
 
+#include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,3 +21,6 @@ uint64_t cli_clock(void)
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
+
+FILE *cli_create(const char *path) { return fopen(path, "wbe"); }
+bool cli_rename(const char *from, const char *to) { return !rename(from, to); }

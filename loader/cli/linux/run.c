@@ -1,5 +1,6 @@
 /* `peload run`: options in, a process out. The steps themselves are loader/native/process.c's. */
 #include "loader/cli/cli.h"
+#include "loader/cli/linux/page.h"
 #include "loader/native/native.h"
 
 #include <errno.h>
@@ -17,6 +18,7 @@ static const char help[] =
     "  peload run -v hello.exe                              the story of its loading\n"
     "  peload run --trace=all --trace-file=steps hello.exe  every step and system call, into a file\n"
     "  peload run --check hello.exe                         what is missing? nothing is started\n"
+    "  peload run --html=hello.html hello.exe               every step as a page to look at\n"
     "\n"
     "Usage: peload run [OPTIONS] [--] FILE [ARGUMENTS]\n"
     "\n"
@@ -25,6 +27,8 @@ static const char help[] =
     "  --trace=LIST         one line an event: find, open, place, fill, relocate, bind, tls, protect, order, init,\n"
     "                       start, thread, unload, syscall or all, separated by commas\n"
     "  --trace-file=FILE    these lines into FILE\n"
+    "  --html=PAGE          all of it as one self-contained page: written when the first thread is about to run, and\n"
+    "                       again with the exit code when the process ends\n"
     "  --status-file=FILE   the exit code with all 32 bits: \"DECIMAL HEX HOW\\n\", HOW being exited, exception\n"
     "                       (nobody handled it) or refused (not started; the code is Windows' for that)\n"
     "What is done\n"
@@ -47,7 +51,7 @@ static const char help[] =
     "not there. A guest can use these numbers too: the status file tells the difference.\n";
 
 enum { OPTION_TRACE = 256, OPTION_TRACE_FILE, OPTION_CHECK, OPTION_OCCUPY, OPTION_MISSING, OPTION_STATUS_FILE, OPTION_ENV, OPTION_CLEAR_ENV,
-       OPTION_DLL_PATH, OPTION_JSON, OPTION_LANE, OPTION_STOP_AT };
+       OPTION_DLL_PATH, OPTION_JSON, OPTION_LANE, OPTION_STOP_AT, OPTION_HTML };
 
 static const struct option options[] = {
     {"help", no_argument, NULL, 'h'},
@@ -64,6 +68,7 @@ static const struct option options[] = {
     {"json", no_argument, NULL, OPTION_JSON},
     {"lane", required_argument, NULL, OPTION_LANE},
     {"stop-at", required_argument, NULL, OPTION_STOP_AT},
+    {"html", required_argument, NULL, OPTION_HTML},
     {0},
 };
 
@@ -71,7 +76,7 @@ static const struct option options[] = {
 static struct {
     struct cli_trace lines;
     struct ld_trace trace;
-    const char *program, *trace_file, *status_file, *dll_path;
+    const char *program, *trace_file, *status_file, *dll_path, *page;
     intptr_t status_fd; /* -1: nobody asked */
     bool check, json, story;
     bool reference; /* --lane=reference */
@@ -103,6 +108,10 @@ static void on_event(void *context, const struct ld_event *event)
         cli_story_event(event);
     if (run.stop_at == STOP_MAPPED || run.stop_at == STOP_BOUND)
         stop_by_event(event);
+    if (run.page)
+        report_event(event);
+    if (run.page && event->phase == LD_START && !strcmp(event->verb, "thread"))
+        cli_page_started(run.page);
 }
 
 static void on_call(const char *name, const uintptr_t *arguments, unsigned count, NTSTATUS status, uint32_t thread)
@@ -150,6 +159,8 @@ static void on_finish(uint32_t code)
     status_write(code, run.unhandled ? "exception" : "exited");
     if (run.story)
         cli_story_exit(code);
+    if (run.page)
+        cli_page_ended(run.page, code, run.unhandled ? "exception" : "exited");
     fflush(stderr);
     _exit(code && !(code & 0xff) ? 1 : (int)(code & 0xff));
 }
@@ -222,6 +233,7 @@ static int option_take(int option)
     case OPTION_STOP_AT: return stop_at_take(optarg);
     case OPTION_OCCUPY: return 0; /* the lane's own, taken by cli_run */
     case OPTION_STATUS_FILE: run.status_file = optarg; return 0;
+    case OPTION_HTML: run.page = optarg; return 0;
     case OPTION_DLL_PATH: run.dll_path = optarg; return 0;
     case OPTION_CLEAR_ENV: run.environment[run.variables = 0] = NULL; return 0;
     case OPTION_ENV:
@@ -307,10 +319,12 @@ static int start(struct native_options *lane)
         lane->trace_call = on_call;
         lane->missing_call = on_missing_call;
     }
-    run.trace = (struct ld_trace){.mask = run.lines.mask | (run.story ? CLI_STORY_PHASES : 0) |
+    run.trace = (struct ld_trace){.mask = run.lines.mask | (run.story || run.page ? CLI_STORY_PHASES : 0) |
                                        (run.stop_at ? 1u << LD_BIND : 0), .sink = on_event};
     if (run.story)
         cli_story_open(stderr, run.program);
+    if (run.page)
+        cli_page_open(run.program, run.reference ? "reference" : "native");
     bool prepared = native_prepare(lane, &error);
     if (run.check) {
         if (!prepared)
@@ -321,6 +335,8 @@ static int start(struct native_options *lane)
     }
     if (!prepared) {
         cli_tell(run.program, &error);
+        if (run.page)
+            cli_page_refused(run.page, &error);
         status_write(error.ntstatus ? error.ntstatus : LD_STATUS_UNSUCCESSFUL, "refused");
         return cli_status_of(&error);
     }

@@ -1,7 +1,9 @@
 /* What the portable files of the command line ask of the machine. Nothing goes through the C library: in the child that is
  * the guest's. */
-#include "loader/cli/cli.h"
+#include "loader/cli/win32/win32.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <windows.h>
 
 void cli_write(intptr_t to, const char *text, size_t length)
@@ -17,4 +19,23 @@ uint64_t cli_clock(void)
     QueryPerformanceCounter(&now);
     QueryPerformanceFrequency(&frequency);
     return (uint64_t)((double)now.QuadPart * 1e9 / (double)frequency.QuadPart);
+}
+
+FILE *cli_create(const char *path)
+{
+    WCHAR *wide = cli_wide(path);
+    FILE *stream = wide ? _wfopen(wide, L"wb") : NULL;
+    free(wide);
+    return stream;
+}
+
+bool cli_rename(const char *from, const char *to)
+{
+    WCHAR *wide_from = cli_wide(from), *wide_to = cli_wide(to);
+    bool done = wide_from && wide_to && MoveFileExW(wide_from, wide_to, MOVEFILE_REPLACE_EXISTING);
+    free(wide_from);
+    free(wide_to);
+    if (!done)
+        errno = EACCES;
+    return done;
 }
