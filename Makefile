@@ -26,11 +26,12 @@ MINGW_X86 := i686-w64-mingw32-
 # What the build and the tests need from Debian, with the reason.
 #   gcc libc6-dev make               the host programs, static glibc and the sanitizers included
 #   gcc-multilib                     the same for -m32
+#   musl-dev                         the C library of the host programs, see HOST_LIBC
 #   *-mingw-w64-*-win32              the guest half, our small DLLs and the samples (C and C++) are real PE files
 #   libcmocka-dev                    the tests
 PACKAGES := gcc libc6-dev make gcc-multilib \
   gcc-mingw-w64-x86-64-win32 g++-mingw-w64-x86-64-win32 \
-  gcc-mingw-w64-i686-win32 g++-mingw-w64-i686-win32 libcmocka-dev
+  gcc-mingw-w64-i686-win32 g++-mingw-w64-i686-win32 libcmocka-dev musl-dev
 
 # Sources ------------------------------------------------------------------------------------------------------
 
@@ -88,6 +89,30 @@ COMPILER_guest32 = $(MINGW_X86)gcc
 
 LANES := host64 guest64 windows64 $(if $(filter 1,$(PELOAD32)),host32 guest32 windows32)
 
+# The host programs are linked with musl where it is. At its start glibc executes CPUID some forty times; a virtual machine
+# is left at each of them, which costs more there than all that peload does for a small program. For x86 `make deps` unpacks
+# musl into the cache folder. HOST_LIBC64=glibc, HOST_LIBC32=glibc: the other one; the unit tests always run on it.
+MUSL64 := /usr/include/x86_64-linux-musl /usr/lib/x86_64-linux-musl
+MUSL32_FOLDER := $(or $(PELOAD_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/peload)/musl-i386
+MUSL32 := $(MUSL32_FOLDER)/include $(MUSL32_FOLDER)/lib
+HOST_LIBC64 := $(if $(wildcard $(lastword $(MUSL64))/libc.a),musl,glibc)
+HOST_LIBC32 := $(if $(wildcard $(lastword $(MUSL32))/libc.a),musl,glibc)
+
+# musl's headers, the compiler's own and, behind them, the kernel's.
+# $(call musl_flags,MUSL)
+musl_flags = -nostdinc -isystem $(firstword $1) -isystem $(shell $(HOST_CC) -print-file-name=include) -idirafter $(BUILD)/kernel-headers
+# $(call musl_link,MUSL,FLAGS,START,BEGIN,END): FLAGS choose the width; BEGIN and END are the compiler's own first and last object.
+gcc_file = $(shell $(HOST_CC) $1 -print-file-name=$2)
+musl_link = $2 -nostdlib $(lastword $1)/$3 $(lastword $1)/crti.o $(call gcc_file,$2,$4)
+musl_libs = -Wl,--start-group $(lastword $1)/libc.a -lgcc -lgcc_eh -Wl,--end-group $(call gcc_file,$2,$3) $(lastword $1)/crtn.o
+
+ifeq ($(HOST_LIBC64),musl)
+FLAGS_host64 += $(call musl_flags,$(MUSL64))
+endif
+ifeq ($(HOST_LIBC32),musl)
+FLAGS_host32 += $(call musl_flags,$(MUSL32))
+endif
+
 # $(call objects,LANE,SOURCES)
 objects = $(patsubst %,$(BUILD)/obj-$1/%.o,$2)
 
@@ -114,6 +139,14 @@ endef
 LINK_host64 := -static-pie
 # The 32-bit host lies above the 2 GiB that belong to the guest.
 LINK_host32 := -m32 -static -no-pie -Wl,-Ttext-segment=0xe0000000
+ifeq ($(HOST_LIBC64),musl)
+LINK_host64 += $(call musl_link,$(MUSL64),-m64,rcrt1.o,crtbeginS.o)
+LIBS_host64 := $(call musl_libs,$(MUSL64),-m64,crtendS.o)
+endif
+ifeq ($(HOST_LIBC32),musl)
+LINK_host32 += $(call musl_link,$(MUSL32),-m32,crt1.o,crtbeginT.o)
+LIBS_host32 := $(call musl_libs,$(MUSL32),-m32,crtend.o)
+endif
 
 LINK_windows := -municode -static -Wl,--no-insert-timestamp
 LINK_windows64 := $(LINK_windows)
@@ -192,6 +225,9 @@ ifeq ($(shell command -v $(HOST_CC) && command -v $(MINGW_X64)gcc),)
 $(error No $(HOST_CC) or no $(MINGW_X64)gcc here; `make deps` installs what is missing)
 endif
 
+$(shell mkdir -p $(BUILD)/kernel-headers && cd $(BUILD)/kernel-headers && \
+  ln -sfn /usr/include/linux linux && ln -sfn /usr/include/asm-generic asm-generic && \
+  ln -sfn /usr/include/$$($(HOST_CC) -print-multiarch)/asm asm)
 $(foreach l,$(LANES),$(eval $(call lane,$l)))
 $(eval $(call program,$(BUILD)/peload,host64,$(HOST64_SOURCES)))
 $(eval $(call program,$(BUILD)/peload.exe,windows64,$(PROGRAM_SOURCES)))
@@ -236,6 +272,7 @@ deps: ## install what is missing: compilers, cmocka, the guest DLL sets
 	    echo "peload: the installation failed:" "$$(printf '%s\n' "$$told" | grep -m 1 '^E: ')" >&2; exit 1; }; \
 	fi
 	@bash loader/dlls/fetch.sh
+	@test '$(PELOAD32)' != 1 || bash loader/dlls/fetch-musl.sh || true
 
 deps-wine: deps ## fetch a private Wine, x64 and x86, for the lanes os and win32
 	@bash loader/dlls/fetch-wine.sh

@@ -1,4 +1,4 @@
-# Sourced by fetch.sh and fetch-wine.sh, with say, fail and the folder $work in place: Debian's archive by apt on private lists,
+# Sourced by fetch.sh, fetch-wine.sh and fetch-musl.sh, with say, fail and the folder $work in place: Debian's archive by apt on private lists,
 # in $apt_private; first_error tells from $log what apt had to say. The machine's package configuration stays as it is, so
 # that i386 packages can be had without a foreign architecture.
 

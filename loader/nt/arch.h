@@ -3,6 +3,7 @@
 #ifndef NT_ARCH_H
 #define NT_ARCH_H
 
+#include "loader/nt/linux_calls.h"
 #include "loader/nt/ps.h"
 
 #include <ucontext.h>
@@ -51,7 +52,6 @@ void nt_arch_signal_set_ip(ucontext_t *signal, uintptr_t ip);
 uintptr_t nt_arch_fail_fast_code(const struct nt_context *context); /* __fastfail's argument */
 
 /* For a thread that has no thread-local storage, so not even the C library's errno. */
-struct nt_wide_time { int64_t seconds, nanoseconds; };
 void nt_arch_clock_get(int clock, struct nt_wide_time *time);
 void nt_arch_clock_sleep(int clock, const struct nt_wide_time *pause);
 /* Two words, the low one first, in as few steps as this machine can. */

@@ -36,6 +36,7 @@ static inline NTSTATUS ex_setting(void *value, const void *guest, ULONG length, 
 enum { EX_TICKS_PER_SECOND = 10000000, EX_TICK_DEFAULT = 156250, EX_TICK_FINEST = 5000 };
 uint64_t ex_monotonic(void);         /* since the machine's start: the clock of performance counter and tick count */
 uint64_t ex_time_of(int64_t seconds, int64_t nanoseconds); /* since 1970 -> since 1601 */
+void ex_features_fill(UCHAR *feature);
 void ex_shared_tick_set(uint32_t interval); /* how often the shared page is renewed */
 uint32_t ex_shared_tick(void);
 void ex_shared_zone_set(LONG bias, ULONG id);

@@ -14,8 +14,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/platform/x86.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -143,14 +141,14 @@ static bool ticking_arm(uint32_t first)
     static bool have_timer;
     struct sigaction action = {.sa_handler = first_tick, .sa_flags = SA_ONSTACK | SA_RESTART};
     struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMAX - TICK_SIGNAL_FROM_LAST};
-    struct itimerspec when = {.it_value = {0, (long)first * 100}};
+    const struct { struct nt_wide_time interval, value; } when = {.value = {0, (int64_t)first * 100}};
     if (!have_timer) {
         sigfillset(&action.sa_mask);
         if (sigaction(event.sigev_signo, &action, NULL) || syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &timer))
             return false;
         have_timer = true;
     }
-    return !syscall(SYS_timer_settime, timer, 0, &when, NULL);
+    return !syscall(SYS_timer_settime64, timer, 0, &when, NULL);
 }
 
 /* Runs on whichever thread the signal hits, with all signals blocked, which the ticker inherits. It may interrupt
@@ -182,33 +180,6 @@ void ex_shared_tick_set(uint32_t wanted)
 
 /* ---- contents ----------------------------------------------------------------------------------------- */
 
-/* From what the C library asked the processor at start: the instruction itself is slow on virtual machines. */
-static void features_fill(UCHAR *feature)
-{
-    feature[2] = CPU_FEATURE_ACTIVE(CX8);
-    feature[3] = CPU_FEATURE_ACTIVE(MMX);
-    feature[6] = CPU_FEATURE_ACTIVE(SSE);
-    feature[8] = CPU_FEATURE_PRESENT(TSC);
-    feature[9] = CPU_FEATURE_PRESENT(PAE);
-    feature[10] = CPU_FEATURE_ACTIVE(SSE2);
-    feature[12] = CPU_FEATURE_PRESENT(NX);
-    feature[13] = CPU_FEATURE_ACTIVE(SSE3);
-    feature[14] = CPU_FEATURE_ACTIVE(CMPXCHG16B);
-    feature[17] = CPU_FEATURE_PRESENT(OSXSAVE);
-    feature[22] = CPU_FEATURE_ACTIVE(FSGSBASE);
-    feature[23] = 1; /* int 0x29 */
-    feature[28] = CPU_FEATURE_ACTIVE(RDRAND);
-    feature[32] = CPU_FEATURE_ACTIVE(RDTSCP);
-    feature[33] = CPU_FEATURE_ACTIVE(RDPID);
-    feature[36] = CPU_FEATURE_ACTIVE(SSSE3);
-    feature[37] = CPU_FEATURE_ACTIVE(SSE4_1);
-    feature[38] = CPU_FEATURE_ACTIVE(SSE4_2);
-    feature[39] = CPU_FEATURE_ACTIVE(AVX);
-    feature[40] = CPU_FEATURE_ACTIVE(AVX2);
-    feature[41] = CPU_FEATURE_ACTIVE(AVX512F);
-    feature[42] = CPU_FEATURE_ACTIVE(ERMS);
-}
-
 bool ex_processor_feature(unsigned index)
 {
     return opened && index < sizeof shared->features && shared->features[index];
@@ -228,7 +199,7 @@ static void shared_fill(void)
     shared->product_type_valid = 1;
     shared->native_architecture = NT_WIDTH(0, 9);
     shared->major_version = 10;
-    features_fill(shared->features);
+    ex_features_fill(shared->features);
     shared->highest_user_address = 0x7ffeffff;
     shared->system_range_start = 0x80000000;
     shared->suite_mask = 0x110; /* single-user terminal server */

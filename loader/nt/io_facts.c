@@ -11,6 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#ifndef STATX_TYPE /* older versions of musl */
+#include <linux/stat.h>
+#endif
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -74,12 +78,16 @@ static void facts_fill(const struct statx *from, uint32_t kept, struct io_facts 
         facts->attributes |= FILE_ATTRIBUTE_READONLY;
 }
 
-enum { WANTED = STATX_BASIC_STATS | STATX_BTIME };
+/* No name: the file that `folder` itself is. */
+static bool ask(int folder, const char *name, int flags, struct statx *found)
+{
+    return !syscall(SYS_statx, folder, name ? name : "", flags | (name ? 0 : AT_EMPTY_PATH), STATX_BASIC_STATS | STATX_BTIME, found);
+}
 
 NTSTATUS io_facts_basic(int fd, struct io_facts *facts)
 {
     struct statx found;
-    if (statx(fd, "", AT_EMPTY_PATH, WANTED, &found))
+    if (!ask(fd, NULL, 0, &found))
         return io_status_of_errno(errno);
     facts_fill(&found, 0, facts);
     return STATUS_SUCCESS;
@@ -89,7 +97,7 @@ NTSTATUS io_facts_of_fd(int fd, struct io_facts *facts)
 {
     struct statx found;
     char text[16] = "";
-    if (statx(fd, "", AT_EMPTY_PATH, WANTED, &found))
+    if (!ask(fd, NULL, 0, &found))
         return io_status_of_errno(errno);
     ssize_t size = S_ISREG(found.stx_mode) || S_ISDIR(found.stx_mode)
                  ? fgetxattr(fd, "user.DOSATTRIB", text, sizeof text - 1) : 0;
@@ -102,7 +110,7 @@ static NTSTATUS facts_of(int folder, const char *name, const char *whole, struct
     struct statx found;
     char text[16] = "";
     ssize_t size = 0;
-    if (statx(folder, name, 0, WANTED, &found) && statx(folder, name, AT_SYMLINK_NOFOLLOW, WANTED, &found))
+    if (!ask(folder, name, 0, &found) && !ask(folder, name, AT_SYMLINK_NOFOLLOW, &found))
         return io_status_of_errno(errno);
     if (S_ISREG(found.stx_mode) || S_ISDIR(found.stx_mode))
         size = getxattr(whole, "user.DOSATTRIB", text, sizeof text - 1);

@@ -2,22 +2,17 @@
  *
  * The lock word holds the owner's Linux thread ID, so that whoever waits too long can ask the system whether the owner
  * still lives. A robust list of the C library cannot do this: its layout differs between 32 and 64 bits. */
+#include "loader/nt/linux_calls.h"
 #include "loader/nt/ob_private.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/futex.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
-
-#ifndef SYS_futex_time64
-#define SYS_futex_time64 SYS_futex
-#endif
 
 enum { SPIN_LIMIT = 100, PATIENCE_NS = 20 * 1000 * 1000 };
 

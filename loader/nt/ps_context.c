@@ -1,25 +1,13 @@
 /* Contexts of threads: continue, raise, get, set; suspend and resume; what happens on the way back to the guest. */
 #include "loader/nt/arch.h"
+#include "loader/nt/linux_calls.h"
 #include "loader/nt/ps_private.h"
 
 #include <errno.h>
-#include <linux/futex.h>
 #include <limits.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
-
-static void futex_wait(volatile uint32_t *word, uint32_t value)
-{
-    struct timespec limit = {0, 100000000}; /* a lost wake-up costs a tenth of a second, never a hang */
-    syscall(SYS_futex, word, FUTEX_WAIT, value, &limit, NULL, 0);
-}
-
-static void futex_wake(volatile uint32_t *word)
-{
-    syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
-}
 
 /* Guest contexts are foreign: a reserved MXCSR bit would fault in the kernel's fxrstor. */
 static void context_sanitise(struct nt_context *context)
@@ -36,9 +24,9 @@ static void park(struct nt_thread *thread, struct nt_context *context)
     volatile int32_t *count = &thread->object->suspend_count;
     thread->context = context;
     thread->stopped = 1;
-    futex_wake(&thread->stopped);
+    nt_futex_wake(&thread->stopped, INT_MAX);
     while (*count > 0 && !thread->ending)
-        futex_wait((volatile uint32_t *)count, (uint32_t)*count);
+        nt_futex_sleep((volatile uint32_t *)count, (uint32_t)*count);
     thread->stopped = 0;
     thread->context = NULL;
 }
@@ -179,7 +167,7 @@ static void thread_unlock(struct nt_object *object)
 static void wait_stopped(struct nt_thread *thread)
 {
     while (!thread->stopped && !thread->in_kernel && !thread->start && !thread->ending)
-        futex_wait(&thread->stopped, 0);
+        nt_futex_sleep(&thread->stopped, 0);
 }
 
 NTSTATUS NtSuspendThread(HANDLE handle, ULONG *guest_previous)
@@ -219,7 +207,7 @@ NTSTATUS NtResumeThread(HANDLE handle, ULONG *guest_previous)
     ULONG previous = (ULONG)target->suspend_count;
     if (previous) {
         __atomic_sub_fetch(&target->suspend_count, 1, __ATOMIC_SEQ_CST);
-        futex_wake((volatile uint32_t *)&target->suspend_count);
+        nt_futex_wake((volatile uint32_t *)&target->suspend_count, INT_MAX);
     }
     thread_unlock(object);
     if (guest_previous && !NT_PUT(guest_previous, previous))

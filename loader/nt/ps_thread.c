@@ -6,12 +6,10 @@
 #include "loader/nt/ps_private.h"
 
 #include <errno.h>
-#include <linux/futex.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { KERNEL_STACK = 256 << 10, SIGNAL_STACK = 32 << 10, STACK_LEFT = 4 * 4096, TEB_SIZE = NT_TEB_PAGES * 4096, PEB_SIZE = NT_PEB_PAGES * 4096 };
@@ -221,8 +219,7 @@ static bool thread_start_take(struct nt_thread *thread, struct nt_context *first
         if (count <= 0 || thread->ending)
             break;
         nt_ps_unlock();
-        struct timespec limit = {0, 100000000};
-        syscall(SYS_futex, suspended, FUTEX_WAIT, count, &limit, NULL, 0);
+        nt_futex_sleep(suspended, (uint32_t)count);
     }
     thread->start = NULL;
     nt_ps_unlock();
@@ -430,7 +427,7 @@ static void thread_end(struct nt_thread *thread, NTSTATUS status)
     if (thread->object->host_tid)
         syscall(SYS_tgkill, getpid(), thread->object->host_tid, NT_SIGNAL_STOP);
     nt_ke_kick(thread->object); /* one that waits looks at `ending` again */
-    syscall(SYS_futex, &thread->object->suspend_count, FUTEX_WAKE, 1, NULL, NULL, 0);
+    nt_futex_wake(&thread->object->suspend_count, 1);
 }
 
 NTSTATUS nt_ps_terminate_thread(HANDLE handle, NTSTATUS exit_status)

@@ -285,11 +285,11 @@ static void wrong_use(void **state)
     refused((const char *[]){PELOAD, NULL}, WRONG, "no command", "--help");
     refused((const char *[]){PELOAD, "walk", NULL}, WRONG, "no such command: walk", "--help");
     refused((const char *[]){PELOAD, "run", NULL}, WRONG, "no FILE", "--help");
-    refused((const char *[]){PELOAD, "run", "--speed=9", SAMPLES "hello.exe", NULL}, WRONG, "--speed=9", "peload run --help");
+    refused((const char *[]){PELOAD, "run", "--speed=9", SAMPLES "hello.exe", NULL}, WRONG, "speed=9", "peload run --help");
     refused((const char *[]){PELOAD, "run", "--trace=place,walk", SAMPLES "hello.exe", NULL}, WRONG, "walk", "--help");
     refused((const char *[]){PELOAD, "run", "--env", "NOVALUE", SAMPLES "hello.exe", NULL}, WRONG, "NAME=VALUE", "--help");
     refused((const char *[]){PELOAD, "info", NULL}, WRONG, "no FILE", "--help");
-    refused((const char *[]){PELOAD, "map", "--colour", SAMPLES "hello.exe", NULL}, WRONG, "--colour", "--help");
+    refused((const char *[]){PELOAD, "map", "--colour", SAMPLES "hello.exe", NULL}, WRONG, "colour", "--help");
 }
 
 static void no_dll_set(void **state)
