@@ -49,7 +49,8 @@ X64_SOURCES  := $(call sources,loader/nt/x64/*.[cS] loader/native/x64/*.c loader
 X86_SOURCES  := $(call sources,loader/nt/x86/*.[cS] loader/native/x86/*.c loader/cli/linux/x86/*.c)
 MAIN_SOURCE  := loader/cli/main.c
 
-PROGRAM_SOURCES := $(CORE_SOURCES) $(WINDOWS_SOURCES)
+PROGRAM64_SOURCES := $(CORE_SOURCES) $(WINDOWS_SOURCES) $(call sources,loader/win32/x64/*.[cS])
+PROGRAM32_SOURCES := $(CORE_SOURCES) $(WINDOWS_SOURCES) $(call sources,loader/win32/x86/*.[cS])
 HOST64_SOURCES := $(CORE_SOURCES) $(LINUX_SOURCES) $(X64_SOURCES)
 HOST32_SOURCES := $(CORE_SOURCES) $(LINUX_SOURCES) $(X86_SOURCES)
 LDR64_SOURCES  := $(call sources,loader/ldr/*.c loader/ldr/x64/*.[cS])
@@ -230,14 +231,14 @@ $(shell mkdir -p $(BUILD)/kernel-headers && cd $(BUILD)/kernel-headers && \
   ln -sfn /usr/include/$$($(HOST_CC) -print-multiarch)/asm asm)
 $(foreach l,$(LANES),$(eval $(call lane,$l)))
 $(eval $(call program,$(BUILD)/peload,host64,$(HOST64_SOURCES)))
-$(eval $(call program,$(BUILD)/peload.exe,windows64,$(PROGRAM_SOURCES)))
-$(eval $(call child_dll,$(BUILD)/peload64.dll,64,$(PROGRAM_SOURCES)))
+$(eval $(call program,$(BUILD)/peload.exe,windows64,$(PROGRAM64_SOURCES)))
+$(eval $(call child_dll,$(BUILD)/peload64.dll,64,$(PROGRAM64_SOURCES)))
 $(eval $(call guest_dll,$(BUILD)/ldr64.dll,guest64,$(LDR64_SOURCES),$(wildcard loader/ldr/*.def loader/ldr/x64/*.def),$(BASE_ldr64)))
 $(foreach n,$(DLL_NAMES),$(eval $(call small_dll,$(BUILD)/dlls64,guest64,$n)))
 ifeq ($(PELOAD32),1)
 $(eval $(call program,$(BUILD)/peload32,host32,$(HOST32_SOURCES)))
-$(eval $(call program,$(BUILD)/peload32.exe,windows32,$(PROGRAM_SOURCES)))
-$(eval $(call child_dll,$(BUILD)/peload32.dll,32,$(PROGRAM_SOURCES)))
+$(eval $(call program,$(BUILD)/peload32.exe,windows32,$(PROGRAM32_SOURCES)))
+$(eval $(call child_dll,$(BUILD)/peload32.dll,32,$(PROGRAM32_SOURCES)))
 $(eval $(call guest_dll,$(BUILD)/ldr32.dll,guest32,$(LDR32_SOURCES),$(wildcard loader/ldr/*.def loader/ldr/x86/*.def),$(BASE_ldr32)))
 $(foreach n,$(DLL_NAMES),$(eval $(call small_dll,$(BUILD)/dlls32,guest32,$n)))
 endif

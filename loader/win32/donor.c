@@ -149,7 +149,7 @@ HMODULE win32_donor_load(const struct win32_donor *donor, uint32_t *slot)
     headers_write(file, donor, &plan);
     code_write(file + HEADERS, donor);
     tls_write(file + HEADERS + CODE_SIZE, file + HEADERS + CODE_SIZE + plan.data_raw, donor, &plan);
-    _snwprintf(path, WIN32_PATH + 32, L"%ls\\peload%u.dll", win32.options.folder, win32.donors++);
+    _snwprintf(path, WIN32_PATH + 32, L"%ls\\peload-donor%u.dll", win32.options.folder, win32.donors++);
     CreateDirectoryW(win32.options.folder, NULL);
     HMODULE handle = file_write(path, file, plan.file_size) ? LoadLibraryExW(path, NULL, LOAD_WITH_ALTERED_SEARCH_PATH) : NULL;
     free(file);

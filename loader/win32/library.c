@@ -14,22 +14,26 @@ struct ld_module *win32_module(const void *handle)
     return NULL;
 }
 
-/* LoadLibrary marks handles of data files in the low bits; such are never ours. */
-static struct ld_module *ours_by_name(const char *name)
+/* A bare name is the name of a module; a path that of its file. LoadLibrary marks handles of data files in the low bits; such
+ * are never ours. */
+static struct ld_module *ours_by_name(const WCHAR *given)
 {
     char full[LD_PATH_ROOM + 8];
-    size_t length = strlen(name);
-    bool is_path = strchr(name, '/') != NULL;
-    if (!length || length >= LD_PATH_ROOM)
+    WCHAR wide[LD_PATH_ROOM];
+    bool is_path = wcspbrk(given, L"\\/:") != NULL;
+    if (is_path && !GetFullPathNameW(given, LD_PATH_ROOM, wide, NULL))
         return NULL;
-    strcpy(full, name);
+    if (!win32_path_host(is_path ? wide : given, full, LD_PATH_ROOM) || !*full)
+        return NULL;
     const char *last = strrchr(full, '/');
-    if (full[length - 1] == '.')
-        full[length - 1] = 0;
-    else if (!strchr(last ? last : full, '.'))
+    /* A dot at the end, of which full paths are rid already, says "no extension". */
+    size_t length = wcslen(given);
+    if (!is_path && full[strlen(full) - 1] == '.')
+        full[strlen(full) - 1] = 0;
+    else if (given[length - 1] != '.' && !strchr(last ? last : full, '.'))
         strcat(full, ".dll");
     for (struct ld_module *module = win32.loader.first; module; module = module->next)
-        if (!module->is_system && module->base && ld_name_equal(is_path ? module->path : module->name, full))
+        if (!module->is_system && module->base && module->state != LD_GONE && ld_name_equal(is_path ? module->path : module->name, full))
             return module;
     return NULL;
 }
@@ -54,15 +58,14 @@ static WCHAR *widen(const char *text)
 
 static BOOL WINAPI get_module_handle_ex_w(DWORD flags, const WCHAR *name, HMODULE *handle)
 {
-    char path[LD_PATH_ROOM];
     struct ld_module *module = NULL;
     ULONG_PTR cookie = win32_lock();
     if (handle && flags & GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS)
         module = ld_module_by_address(&win32.loader, (uintptr_t)name);
     else if (handle && !name)
         module = win32.main;
-    else if (handle && win32_path_host(name, path, sizeof path))
-        module = ours_by_name(path);
+    else if (handle)
+        module = ours_by_name(name);
     if (module && !module->is_system) {
         *handle = (HMODULE)(uintptr_t)module->base;
         if (flags & GET_MODULE_HANDLE_EX_FLAG_PIN)
@@ -153,53 +156,134 @@ static bool is_for_system(const WCHAR *path)
     return length && length < LD_PATH_ROOM && !_wcsnicmp(path, windows, length) && path[length] == '\\';
 }
 
-static bool collect_dead(struct ld_module *root)
+/* What goes, in the order of detaching. What a DllMain frees meanwhile goes behind all that is under way, and nothing is
+ * unmapped before the last DllMain is through: so does Windows. */
+struct going { struct going *next; struct ld_module *module; bool was_running; };
+static struct going *going_first, **going_last = &going_first;
+static bool is_unloading;
+
+static bool going_add(struct ld_module *root)
 {
     size_t room = win32.loader.count, count;
     struct ld_module **list = calloc(room, sizeof *list);
     if (!list)
         return false;
     count = ld_unload_plan(&win32.loader, root, list, room);
-    for (size_t i = 0; i < count; i++)
-        win32_detach(list[i]);
-    for (size_t i = 0; i < count; i++)
-        ld_module_free(&win32.loader, list[i]);
+    for (size_t i = 0; i < count; i++) {
+        struct going *one = malloc(sizeof *one);
+        if (!one)
+            break; /* the module stays mapped: memory is what there is none of */
+        *one = (struct going){.module = list[i], .was_running = list[i]->state == LD_RUNNING};
+        list[i]->state = LD_GONE;
+        *going_last = one;
+        going_last = &one->next;
+    }
     free(list);
     return true;
+}
+
+static bool collect_dead(struct ld_module *root)
+{
+    if (win32.ending)
+        return true;
+    if (!going_add(root) || is_unloading)
+        return is_unloading;
+    is_unloading = true;
+    for (struct going *one = going_first; one; one = one->next)
+        win32_detach(one->module, one->was_running);
+    is_unloading = false;
+    struct going *all = going_first;
+    going_first = NULL;
+    going_last = &going_first;
+    for (struct going *next; all; all = next) {
+        next = all->next;
+        ld_module_free(&win32.loader, all->module);
+        free(all);
+    }
+    return true;
+}
+
+enum { DATA = LOAD_LIBRARY_AS_DATAFILE | LOAD_LIBRARY_AS_DATAFILE_EXCLUSIVE | LOAD_LIBRARY_AS_IMAGE_RESOURCE };
+
+/* A file to look into: the operating system's business, but the program's folder is where it is looked for first. What is
+ * loaded as a library already is that library. */
+static HMODULE load_data(const WCHAR *name, DWORD flags)
+{
+    char path[LD_PATH_ROOM], bare[300];
+    WCHAR wide[LD_PATH_ROOM];
+    ULONG_PTR cookie = win32_lock();
+    struct ld_module *module = ours_by_name(name);
+    bool is_found = false;
+    if (module)
+        ld_reference(&win32.loader, module);
+    else if (!wcspbrk(name, L"\\/:") && win32_path_host(name, bare, sizeof bare - 8)) {
+        win32_search_set(flags, NULL);
+        if (!strchr(bare, '.'))
+            strcat(bare, ".dll");
+        is_found = win32_search_file(bare, path, sizeof path) && win32_path_wide(path, wide, LD_PATH_ROOM);
+        win32_search_set(0, NULL);
+    }
+    win32_unlock(cookie);
+    if (module)
+        return (HMODULE)(uintptr_t)module->base;
+    return LoadLibraryExW(is_found ? wide : name, NULL, is_found ? flags & DATA : flags);
+}
+
+/* The module, mapped and bound; NULL: *error, or it is the operating system's (*pass). */
+static struct ld_module *map(const WCHAR *name, DWORD flags, bool *pass, struct ld_error *error)
+{
+    WCHAR full[LD_PATH_ROOM];
+    char path[LD_PATH_ROOM];
+    bool is_path = wcspbrk(name, L"\\/:") != NULL, is_full = is_path && (name[1] == ':' || (name[0] == '\\' && name[1] == '\\'));
+    *pass = win32.options.manual == WIN32_MANUAL_EXE;
+    if (*pass)
+        return NULL;
+    if (!win32_search_is_allowed(flags, is_full)) {
+        error->ntstatus = STATUS_INVALID_PARAMETER;
+        return NULL;
+    }
+    if (!is_path && win32_context_redirect(name, full, LD_PATH_ROOM))
+        is_path = true;
+    else if (is_path && !GetFullPathNameW(name, LD_PATH_ROOM, full, NULL))
+        *pass = true;
+    /* "name." has no extension, which a full path does not tell any more. */
+    *pass |= (is_path && is_for_system(full)) || !win32_path_host(is_path ? full : name, path, sizeof path - 8);
+    if (*pass)
+        return NULL;
+    if (is_path && name[wcslen(name) - 1] == '.' && !strchr(strrchr(path, '/') ? strrchr(path, '/') : path, '.'))
+        strcat(path, ".");
+    win32.loader.root_no_resolve = flags & DONT_RESOLVE_DLL_REFERENCES;
+    win32_search_set(flags, is_path ? path : NULL);
+    struct ld_module *module = ld_load(&win32.loader, path, NULL, error);
+    win32_search_set(0, NULL);
+    *pass = module && module->is_system;
+    return *pass ? NULL : module;
 }
 
 /* NULL with the last error set; *pass: the operating system is to be asked. */
 static HMODULE load(const WCHAR *name, DWORD flags, bool *pass)
 {
-    WCHAR full[LD_PATH_ROOM];
-    char path[LD_PATH_ROOM];
     struct ld_error error = {0};
-    bool is_path = wcspbrk(name, L"\\/:") != NULL;
-    const DWORD data = LOAD_LIBRARY_AS_DATAFILE | LOAD_LIBRARY_AS_DATAFILE_EXCLUSIVE | LOAD_LIBRARY_AS_IMAGE_RESOURCE;
-    *pass = true;
-    if (flags & data || (is_path && !GetFullPathNameW(name, LD_PATH_ROOM, full, NULL)) || (is_path && is_for_system(full)) ||
-        win32.options.manual == WIN32_MANUAL_EXE || !win32_path_host(is_path ? full : name, path, sizeof path))
+    const char *refused = NULL;
+    struct ld_module *module = map(name, flags, pass, &error);
+    if (*pass)
         return NULL;
-    win32.loader.root_no_resolve = flags & DONT_RESOLVE_DLL_REFERENCES;
-    struct ld_module *module = ld_load(&win32.loader, path, NULL, &error);
-    if (module && module->is_system)
-        return NULL;
-    *pass = false;
-    if (!module) {
-        SetLastError(error_of(&error));
-        return NULL;
-    }
-    if (!win32_attach(module)) {
+    uint32_t status = module ? win32_attach(module, &refused) : 0;
+    if (module && !status)
+        return (HMODULE)(uintptr_t)module->base;
+    if (module) {
         collect_dead(module);
-        SetLastError(ERROR_DLL_INIT_FAILED);
-        return NULL;
+        error.ntstatus = status;
     }
-    return (HMODULE)(uintptr_t)module->base;
+    SetLastError(error_of(&error));
+    return NULL;
 }
 
 static HMODULE WINAPI load_library_ex_w(const WCHAR *name, HANDLE file, DWORD flags)
 {
     bool pass = true;
+    if (name && *name && flags & DATA && win32.options.manual != WIN32_MANUAL_EXE)
+        return load_data(name, flags);
     ULONG_PTR cookie = win32_lock();
     HMODULE handle = name && *name ? load(name, flags, &pass) : NULL;
     win32_unlock(cookie);
@@ -342,27 +426,31 @@ static void *WINAPI resolve_delay_loaded_api(void *base, const IMAGE_DELAYLOAD_D
 
 /* ---- The table ---- */
 
-#define ROW(name, function) {#name, sizeof #name - 1, (uintptr_t)(function)}
+static const struct win32_row library_rows[] = {
+    WIN32_ROW(GetModuleHandleA, get_module_handle_a), WIN32_ROW(GetModuleHandleW, get_module_handle_w),
+    WIN32_ROW(GetModuleHandleExA, get_module_handle_ex_a), WIN32_ROW(GetModuleHandleExW, get_module_handle_ex_w),
+    WIN32_ROW(GetModuleFileNameA, get_module_file_name_a), WIN32_ROW(GetModuleFileNameW, get_module_file_name_w),
+    WIN32_ROW(LoadLibraryA, load_library_a), WIN32_ROW(LoadLibraryW, load_library_w),
+    WIN32_ROW(LoadLibraryExA, load_library_ex_a), WIN32_ROW(LoadLibraryExW, load_library_ex_w),
+    WIN32_ROW(FreeLibrary, free_library), WIN32_ROW(FreeLibraryAndExitThread, free_library_and_exit_thread),
+    WIN32_ROW(DisableThreadLibraryCalls, disable_thread_library_calls), WIN32_ROW(GetProcAddress, get_proc_address),
+    WIN32_ROW(RtlPcToFileHeader, rtl_pc_to_file_header), WIN32_ROW(ResolveDelayLoadedAPI, resolve_delay_loaded_api),
+    WIN32_ROW(LdrResolveDelayLoadedAPI, resolve_delay_loaded_api),
+    {0},
+};
+
 uint64_t win32_redirect(struct loader *loader, const struct ld_module *exporter, const char *name, uint32_t len)
 {
-    static const struct { const char *name; uint32_t length; uintptr_t function; } rows[] = {
-        ROW(GetModuleHandleA, get_module_handle_a), ROW(GetModuleHandleW, get_module_handle_w),
-        ROW(GetModuleHandleExA, get_module_handle_ex_a), ROW(GetModuleHandleExW, get_module_handle_ex_w),
-        ROW(GetModuleFileNameA, get_module_file_name_a), ROW(GetModuleFileNameW, get_module_file_name_w),
-        ROW(LoadLibraryA, load_library_a), ROW(LoadLibraryW, load_library_w),
-        ROW(LoadLibraryExA, load_library_ex_a), ROW(LoadLibraryExW, load_library_ex_w),
-        ROW(FreeLibrary, free_library), ROW(FreeLibraryAndExitThread, free_library_and_exit_thread),
-        ROW(DisableThreadLibraryCalls, disable_thread_library_calls), ROW(GetProcAddress, get_proc_address),
-        ROW(RtlPcToFileHeader, rtl_pc_to_file_header), ROW(ResolveDelayLoadedAPI, resolve_delay_loaded_api),
-        ROW(LdrResolveDelayLoadedAPI, resolve_delay_loaded_api),
-    };
     static const char *const homes[] = {"kernel32.dll", "kernelbase.dll", "ntdll.dll"};
-    (void)loader;
+    static const struct win32_row *const tables[] = {library_rows, win32_resource_rows, win32_search_rows, win32_context_rows,
+                                                     win32_listener_rows};
     bool is_home = false;
+    (void)loader;
     for (size_t i = 0; exporter->is_system && i < sizeof homes / sizeof *homes; i++)
         is_home |= ld_name_equal(exporter->name, homes[i]);
-    for (size_t i = 0; is_home && i < sizeof rows / sizeof *rows; i++)
-        if (rows[i].length == len && !memcmp(rows[i].name, name, len))
-            return rows[i].function;
-    return is_home ? win32_resource_function(name, len) : 0;
+    for (size_t i = 0; is_home && i < sizeof tables / sizeof *tables; i++)
+        for (const struct win32_row *row = tables[i]; row->name; row++)
+            if (row->length == len && !memcmp(row->name, name, len))
+                return row->function;
+    return 0;
 }

@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <winternl.h>
 
-typedef BOOL(WINAPI *dll_main)(HINSTANCE, DWORD, void *);
-
 static const char *const verbs[] = {"detach", "attach", "thread-attach", "thread-detach"};
 
 /* ---- The lock ---- */
@@ -48,89 +46,84 @@ static void call_callbacks(struct ld_module *module, DWORD reason)
     struct pe_error broken = {0};
     pe_va base = pe_va_at(module->base);
     pe_rva callback;
+    DWORD swallowed; /* Windows goes on behind an exception in a callback */
     if (module->tls_slot < 0 || !pe_tls_read(&module->image, base, &tls, &broken) || !tls.callbacks.value)
         return;
     for (uint32_t i = 0; pe_tls_callback(&module->image, &tls, base, i, &callback, &broken); i++) {
         LD_TRACE(win32.loader.trace, reason < DLL_THREAD_ATTACH ? LD_INIT : LD_THREAD, .verb = "callback", .module = module->name,
                  .name = verbs[reason], .address = module->base + callback.value, .count = i, .thread = GetCurrentThreadId());
-        ((PIMAGE_TLS_CALLBACK)(uintptr_t)(module->base + callback.value))((void *)(uintptr_t)module->base, reason, NULL);
+        win32_guarded((uintptr_t)(module->base + callback.value), (uintptr_t)module->base, reason, NULL, &swallowed);
     }
 }
 
-static bool call_entry(struct ld_module *module, DWORD reason, void *reserved)
+/* 0, or why it refused. Its own activation context is active meanwhile. */
+static uint32_t call_entry(struct ld_module *module, DWORD reason, void *reserved)
 {
     uint64_t entry = module->base + module->image.entry.value;
+    DWORD exception = 0;
     LD_TRACE(win32.loader.trace, reason < DLL_THREAD_ATTACH ? LD_INIT : LD_THREAD, .verb = verbs[reason], .module = module->name,
              .address = module->image.entry.value ? entry : 0, .count = module->init_index, .thread = GetCurrentThreadId());
     if (module->is_main || !module->image.entry.value)
-        return true;
-    return ((dll_main)(uintptr_t)entry)((HINSTANCE)(uintptr_t)module->base, reason, reserved) || reason != DLL_PROCESS_ATTACH;
-}
-
-/* Before any code of a module runs: exceptions must find their way through it. x86 keeps its handlers on the stack. */
-static void tables_add(struct ld_module *module, bool add)
-{
-#ifdef _WIN64
-    const struct pe_directory *table = &module->image.directory[PE_DIRECTORY_EXCEPTION];
-    RUNTIME_FUNCTION *functions = (RUNTIME_FUNCTION *)(uintptr_t)(module->base + table->rva.value);
-    if (!table->rva.value || table->size < sizeof *functions)
-        return;
-    BOOLEAN done = add ? RtlAddFunctionTable(functions, (DWORD)(table->size / sizeof *functions), module->base) : RtlDeleteFunctionTable(functions);
-    LD_TRACE(win32.loader.trace, LD_INIT, .verb = done ? add ? "unwind" : "unwind-removed" : "skipped", .module = module->name,
-             .address = (uintptr_t)functions, .count = table->size / sizeof *functions, .detail = "unwind data made known");
-#else
-    (void)module, (void)add;
-#endif
+        return 0;
+    HANDLE context = win32_context_of(module);
+    ULONG_PTR cookie = win32_context_enter(context);
+    BOOL done = win32_guarded((uintptr_t)entry, (uintptr_t)module->base, reason, reserved, &exception);
+    win32_context_leave(cookie);
+    if (context)
+        ReleaseActCtx(context);
+    if (reason != DLL_PROCESS_ATTACH)
+        return 0;
+    return exception ? exception : done ? 0 : 0xc0000142u;
 }
 
 /* ---- The process ---- */
 
-static bool attach_one(struct ld_module *module)
+static uint32_t attach_one(struct ld_module *module)
 {
+    uint32_t status = 0;
     module->state = LD_INITIALISING;
     module->init_index = ++win32.initialised;
-    if (!module->no_resolve && !module->is_main) {
+    if (module->is_main || !module->no_resolve) {
+        if (!module->is_main)
+            win32_listeners_tell(module, true);
         call_callbacks(module, DLL_PROCESS_ATTACH);
-        if (!call_entry(module, DLL_PROCESS_ATTACH, (void *)(uintptr_t)module->is_static)) {
-            call_entry(module, DLL_PROCESS_DETACH, NULL);
-            module->state = LD_GONE;
-            win32.options.start_failed(0xc0000142u, module->name);
-            return false;
-        }
+        status = call_entry(module, DLL_PROCESS_ATTACH, (void *)(uintptr_t)module->is_static);
     }
-    if (module->is_main) {
-        call_callbacks(module, DLL_PROCESS_ATTACH);
-        call_entry(module, DLL_PROCESS_ATTACH, NULL);
+    if (status) { /* it hears of its end, which whoever frees it must not tell again */
+        call_entry(module, DLL_PROCESS_DETACH, NULL);
+        win32_listeners_tell(module, false);
     }
-    module->state = LD_RUNNING;
-    return true;
+    module->state = status ? LD_GONE : LD_RUNNING;
+    return status;
 }
 
-bool win32_attach(struct ld_module *root)
+uint32_t win32_attach(struct ld_module *root, const char **refused)
 {
     size_t room = win32.loader.count, count;
     struct ld_module **list = calloc(room, sizeof *list);
-    bool done = list != NULL;
+    uint32_t status = list ? 0 : LD_STATUS_NO_MEMORY;
     if (!list)
-        return false;
+        return status;
     count = ld_order(&win32.loader, root, list, room);
     for (size_t i = 0; i < count; i++)
-        tables_add(list[i], true);
-    for (size_t i = 0; done && i < count; i++)
-        if (list[i]->state == LD_READY) /* an initialiser may have loaded and initialised it meanwhile */
-            done = attach_one(list[i]);
+        win32_unwind_data(list[i], true);
+    for (size_t i = 0; !status && i < count; i++)
+        if (list[i]->state == LD_READY) { /* an initialiser may have loaded and initialised it meanwhile */
+            *refused = list[i]->name;
+            status = attach_one(list[i]);
+        }
     free(list);
-    return done;
+    return status;
 }
 
-void win32_detach(struct ld_module *module)
+void win32_detach(struct ld_module *module, bool was_running)
 {
-    if (module->state == LD_RUNNING && !module->no_resolve) {
+    if (was_running && !module->no_resolve) {
         call_callbacks(module, DLL_PROCESS_DETACH);
         call_entry(module, DLL_PROCESS_DETACH, NULL);
+        win32_listeners_tell(module, false);
     }
-    tables_add(module, false);
-    module->state = LD_GONE;
+    win32_unwind_data(module, false);
 }
 
 /* ---- Threads, and the end ---- */
@@ -171,6 +164,7 @@ BOOL WINAPI win32_notify(HINSTANCE donor, DWORD reason, void *reserved)
     if (reason == DLL_PROCESS_DETACH)
         win32.options.detached();
     ULONG_PTR cookie = win32_lock();
+    win32.ending |= reason == DLL_PROCESS_DETACH;
     tell_all(reason, reserved);
     win32_unlock(cookie);
     return TRUE;

@@ -19,7 +19,7 @@ struct win32_order {
     uint64_t trace_handle;             /* valid in the child; 0: its standard error */
     uint64_t kept_base, kept_size;     /* the child's own EXE lies there and gives its place to the program; 0: it does not */
     uint32_t manual;                   /* enum win32_manual */
-    uint8_t story, check, json, occupy;
+    uint8_t story, check, json, occupy, missing_stub, reserved[3];
     char program[WIN32_PATH];          /* host path */
     char shown[WIN32_PATH];            /* as the user named it */
     WCHAR folder[WIN32_PATH];          /* for small files that have to exist while the child lives */
@@ -28,7 +28,7 @@ struct win32_order {
     uint32_t ntstatus;                 /* WIN32_REFUSED */
     uint32_t exit_status;              /* WIN32_REFUSED, WIN32_CHECKED: peload's own */
 };
-_Static_assert(sizeof(struct win32_order) == 40 + 4 * WIN32_PATH + 16, "one layout for both widths");
+_Static_assert(sizeof(struct win32_order) == 44 + 4 * WIN32_PATH + 12, "one layout for both widths");
 
 /* The section that process `id` finds; the parent keeps *section until the child is gone. NULL: GetLastError(). */
 struct win32_order *win32_order_make(DWORD id, HANDLE *section);

@@ -20,12 +20,6 @@
 
 struct win32 win32;
 
-#ifdef _WIN64
-#define MACHINE PE_MACHINE_AMD64
-#else
-#define MACHINE PE_MACHINE_I386
-#endif
-
 bool win32_path_wide(const char *path, WCHAR *wide, size_t room)
 {
     if (!MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, path, -1, wide, (int)room))
@@ -61,13 +55,9 @@ static void search_open(void)
     strcpy(win32.folder, win32.options.program);
     if ((slash = strrchr(win32.folder, '/')))
         *slash = 0;
-    unsigned count = 0;
-    if (win32.options.manual != WIN32_MANUAL_EXE)
-        win32.search[count++] = win32.folder;
-    if (win32.options.manual == WIN32_MANUAL_ALL && GetSystemDirectoryW(wide, LD_PATH_ROOM) &&
-        win32_path_host(wide, win32.system_folder, sizeof win32.system_folder))
-        win32.search[count++] = win32.system_folder;
-    win32.loader.search = win32.search;
+    if (!GetSystemDirectoryW(wide, LD_PATH_ROOM) || !win32_path_host(wide, win32.system_folder, sizeof win32.system_folder))
+        win32.system_folder[0] = 0;
+    win32_search_set(0, NULL);
 }
 
 /* Unpredictable enough for a cookie; the run-time libraries make theirs of the same. */
@@ -88,7 +78,7 @@ static bool loader_open(struct ld_error *error)
     loader->host = host_win32_open();
     if (!loader->host)
         return ld_fail_host(error, LD_START, NULL, HOST_NO_MEMORY, "no memory for the host");
-    loader->machine = MACHINE;
+    loader->machine = win32_machine;
     loader->random = seed();
     loader->occupy = win32.options.occupy;
     loader->redirect = win32_redirect;
@@ -96,21 +86,9 @@ static bool loader_open(struct ld_error *error)
     loader->tls_take = win32_tls_take;
     loader->tls_give = win32_tls_give;
     loader->missing = win32.options.missing;
+    loader->substitute = win32.options.missing_stub ? win32_missing : NULL;
     search_open();
     return true;
-}
-
-/* The manifest that stands in the program as resource 1, read from the file: the image is not there yet. */
-static void activate(void)
-{
-    ULONG_PTR cookie;
-    ACTCTXW wish = {.cbSize = sizeof wish, .dwFlags = ACTCTX_FLAG_RESOURCE_NAME_VALID, .lpSource = win32.path, .lpResourceName = (const WCHAR *)1};
-    HANDLE context = CreateActCtxW(&wish);
-    if (context == INVALID_HANDLE_VALUE)
-        return;
-    bool done = ActivateActCtx(context, &cookie);
-    LD_TRACE(win32.loader.trace, LD_START, .verb = done ? "activated" : "skipped", .name = "activation context",
-             .detail = "the first thread's; the process's default stays the operating system's");
 }
 
 bool win32_prepare(const struct win32_options *options, struct ld_error *error)
@@ -123,7 +101,7 @@ bool win32_prepare(const struct win32_options *options, struct ld_error *error)
         return false;
     if (!win32_donor_load(&first, NULL))
         return ld_fail_host(error, LD_START, NULL, HOST_FAILED, "no DLL can be made through which Windows tells of threads");
-    activate();
+    win32_context_open();
     if (options->kept_base && !options->occupy)
         host_win32_adopt(win32.loader.host, options->kept_base, options->kept_size);
     win32.main = ld_load_path(&win32.loader, options->program, error);
@@ -132,21 +110,12 @@ bool win32_prepare(const struct win32_options *options, struct ld_error *error)
 
 /* ---- From the load to the entry point ---- */
 
-static void *peb(void)
-{
-#ifdef _WIN64
-    return (void *)__readgsqword(0x60);
-#else
-    return (void *)(uintptr_t)__readfsdword(0x30);
-#endif
-}
-
 /* ImageBaseAddress is the third pointer of the PEB in every Windows; winternl.h names the fields around it. Wine's loader
  * (seen in 8.0) takes it as a key into its own list whenever a thread begins or ends, and finds nothing under ours: there
  * it stays as it is. Our modules never see the difference, their GetModuleHandle is library.c's. */
 static void peb_fill(void)
 {
-    PEB *block = peb();
+    PEB *block = win32_peb();
     if (block->Reserved3[1] == (void *)(uintptr_t)win32.main->base)
         ; /* the program lies where the operating system has its own main image */
     else if (GetProcAddress(GetModuleHandleW(L"ntdll.dll"), "wine_get_version"))
@@ -181,15 +150,20 @@ _Noreturn void win32_start(void)
 {
     struct ld_module *program = win32.main;
     uint64_t entry = program->base + program->image.entry.value;
+    const char *refused = NULL;
     peb_fill();
+    if (program->image.dll_characteristics & IMAGE_DLLCHARACTERISTICS_NX_COMPAT && !win32_no_execute())
+        skipped("no-execute", "Windows does not let this process have it, and its data can be executed");
     tell_skipped();
     SetUnhandledExceptionFilter(NULL);
     LD_TRACE(win32.loader.trace, LD_START, .verb = "thread", .module = program->name, .address = entry, .from = program->base,
              .count = GetCurrentProcessId(), .thread = GetCurrentThreadId());
     ULONG_PTR cookie = win32_lock();
-    bool done = win32_attach(program);
+    uint32_t status = win32_attach(program, &refused);
     win32_unlock(cookie);
-    if (!done)
-        TerminateProcess(GetCurrentProcess(), 0xc0000142u);
-    enter(entry, peb());
+    if (status) {
+        win32.options.start_failed(status, refused);
+        TerminateProcess(GetCurrentProcess(), status);
+    }
+    enter(entry, win32_peb());
 }

@@ -2,8 +2,6 @@
  * takes for the program, which may be peload.exe. So NULL is made the program's handle here, and all else passes on. */
 #include "loader/win32/win32.h"
 
-#include <string.h>
-
 static HMODULE or_program(HMODULE handle)
 {
     return handle ? handle : (HMODULE)(uintptr_t)win32.main->base;
@@ -54,17 +52,11 @@ static BOOL WINAPI languages_w(HMODULE handle, const WCHAR *type, const WCHAR *n
     return EnumResourceLanguagesW(or_program(handle), type, name, tell, context);
 }
 
-#define ROW(name, function) {#name, sizeof #name - 1, (uintptr_t)(function)}
-uint64_t win32_resource_function(const char *name, uint32_t len)
-{
-    static const struct { const char *name; uint32_t length; uintptr_t function; } rows[] = {
-        ROW(FindResourceA, find_a), ROW(FindResourceW, find_w), ROW(FindResourceExA, find_ex_a), ROW(FindResourceExW, find_ex_w),
-        ROW(LoadResource, load), ROW(SizeofResource, size_of), ROW(EnumResourceTypesA, types_a), ROW(EnumResourceTypesW, types_w),
-        ROW(EnumResourceNamesA, names_a), ROW(EnumResourceNamesW, names_w),
-        ROW(EnumResourceLanguagesA, languages_a), ROW(EnumResourceLanguagesW, languages_w),
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (rows[i].length == len && !memcmp(rows[i].name, name, len))
-            return rows[i].function;
-    return 0;
-}
+const struct win32_row win32_resource_rows[] = {
+    WIN32_ROW(FindResourceA, find_a), WIN32_ROW(FindResourceW, find_w), WIN32_ROW(FindResourceExA, find_ex_a),
+    WIN32_ROW(FindResourceExW, find_ex_w), WIN32_ROW(LoadResource, load), WIN32_ROW(SizeofResource, size_of),
+    WIN32_ROW(EnumResourceTypesA, types_a), WIN32_ROW(EnumResourceTypesW, types_w),
+    WIN32_ROW(EnumResourceNamesA, names_a), WIN32_ROW(EnumResourceNamesW, names_w),
+    WIN32_ROW(EnumResourceLanguagesA, languages_a), WIN32_ROW(EnumResourceLanguagesW, languages_w),
+    {0},
+};

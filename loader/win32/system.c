@@ -69,13 +69,22 @@ struct ld_module *win32_system(struct loader *loader, const char *name, bool sea
 {
     WCHAR wide[300];
     HMODULE handle = NULL;
-    if (!searched && !ld_apiset_is_name(name) && !is_always(name) && win32.options.manual != WIN32_MANUAL_EXE)
+    bool is_systems = ld_apiset_is_name(name) || is_always(name) || win32.options.manual == WIN32_MANUAL_EXE;
+    if (!searched && !is_systems && !win32_search_is_system(name))
         return NULL;
     if (strlen(name) >= 260 || !win32_path_wide(name, wide, 300))
         return NULL;
+    if (!strchr(name, '.'))
+        wcscat(wide, L"."); /* its extension was considered here already: there is none */
     if (win32.options.manual == WIN32_MANUAL_EXE && !is_always(name))
         handle = from_program_folder(name);
+    /* Its version may be a question of the manifest of whoever needs it. */
+    HANDLE context = win32_context_of(loader->manifest_of);
+    ULONG_PTR cookie = win32_context_enter(context);
     if (!handle)
-        handle = LoadLibraryW(wide);
+        handle = is_systems ? LoadLibraryW(wide) : win32_search_load(wide);
+    win32_context_leave(cookie);
+    if (context)
+        ReleaseActCtx(context);
     return handle ? record_of(loader, handle) : NULL;
 }

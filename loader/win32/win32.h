@@ -4,9 +4,14 @@
  *   system.c    DLLs that stay the operating system's, as modules that imports can be bound to
  *   library.c   what the program asks about modules (GetModuleHandle, LoadLibrary, ...), answered for ours
  *   resource.c  the same for resources
+ *   search.c    where DLLs are looked for, and what the program says about that
+ *   context.c   activation contexts
+ *   listener.c  who wants to hear of DLLs that come and go
  *   notify.c    initialisers and TLS callbacks, in order, for all four reasons
+ *   missing.c   stubs for functions that are not there (--missing=stub)
  *   donor.c     small DLLs made here, by which the operating system tells of threads and hands out TLS slots
  *   order.*     what parent and child tell each other
+ *   x64/ x86/   what differs by machine; guard.S: calls into a frame that ends exceptions; missing.c: a stub's code
  *
  * Nothing in a system DLL is patched, no private list is written. Two documented-in-practice fields of the PEB are ours:
  * ImageBaseAddress and the parameters' ImagePathName. What cannot be had so is told as a step "skipped".
@@ -24,7 +29,7 @@ struct win32_options {
     const WCHAR *folder;                 /* for the donors' files */
     uint64_t kept_base, kept_size;       /* the process's main image, which the program takes over; 0: none */
     enum win32_manual manual;
-    bool occupy;
+    bool occupy, missing_stub;
     struct ld_trace *trace;
     void (*missing)(struct loader *loader, const struct ld_error *error); /* --check: collect, do not stop */
     void (*start_failed)(uint32_t status, const char *module);            /* an initialiser failed */
@@ -35,11 +40,11 @@ struct win32 {
     struct win32_options options;
     struct loader loader;
     struct ld_module *main;
-    const char *search[3];
     char folder[LD_PATH_ROOM], system_folder[LD_PATH_ROOM];
     WCHAR path[LD_PATH_ROOM];            /* of the EXE, as Windows spells it */
     unsigned initialised;                /* counts init_index */
     unsigned donors;
+    bool ending;                         /* the process has begun to end: nothing is unloaded any more */
 };
 extern struct win32 win32; /* one child is one program */
 
@@ -51,15 +56,47 @@ _Noreturn void win32_start(void);
 
 struct ld_module *win32_system(struct loader *loader, const char *name, bool searched); /* system.c */
 uint64_t win32_redirect(struct loader *loader, const struct ld_module *exporter, const char *name, uint32_t len); /* library.c */
-uint64_t win32_resource_function(const char *name, uint32_t len); /* resource.c */
+/* A function of ours in the place of the system's; a table ends with an empty name. */
+struct win32_row { const char *name; uint32_t length; uintptr_t function; };
+#define WIN32_ROW(name, function) {#name, sizeof #name - 1, (uintptr_t)(function)}
+extern const struct win32_row win32_resource_rows[], win32_search_rows[], win32_context_rows[], win32_listener_rows[];
 struct ld_module *win32_module(const void *handle); /* one of ours by its base; NULL: none */
 
 /* notify.c. The lock is the operating system's loader lock: it is held when we are told of threads, so only its order is safe. */
 ULONG_PTR win32_lock(void);
 void win32_unlock(ULONG_PTR cookie);
-bool win32_attach(struct ld_module *root);   /* initialises it and what it needs; false: one refused */
-void win32_detach(struct ld_module *module); /* FreeLibrary: one module's own code, no more */
+uint32_t win32_attach(struct ld_module *root, const char **refused); /* initialises it and what it needs; 0, or the status of the one that refused */
+void win32_detach(struct ld_module *module, bool was_running); /* FreeLibrary: one module's own code, no more */
 BOOL WINAPI win32_notify(HINSTANCE donor, DWORD reason, void *reserved); /* the first donor's DllMain */
+
+/* x64/ x86/machine.c */
+extern const uint16_t win32_machine;
+void *win32_peb(void);
+/* Before any code of a module runs: exceptions must find their way through it. */
+void win32_unwind_data(struct ld_module *module, bool add);
+bool win32_no_execute(void); /* for a program that is marked NX_COMPAT */
+BOOL win32_guarded(uintptr_t entry, uintptr_t base, DWORD reason, void *reserved, DWORD *exception); /* guard.S */
+
+/* search.c: the list for one load; path: the DLL's host path where it is known. Under the loader lock. */
+void win32_search_set(DWORD flags, const char *path);
+bool win32_search_is_allowed(DWORD flags, bool is_full_path);
+bool win32_search_is_system(const char *name); /* does the system's folder have it, and none before that? */
+HMODULE win32_search_load(const WCHAR *name);  /* by the operating system, where its folder is searched at all */
+bool win32_search_file(const char *name, char *path, size_t room); /* any file of that name, for data */
+
+/* context.c: cookie 0 and context NULL are none. */
+void win32_context_open(void);
+HANDLE win32_context_of(const struct ld_module *module);
+ULONG_PTR win32_context_enter(HANDLE context);
+void win32_context_leave(ULONG_PTR cookie);
+bool win32_context_redirect(const WCHAR *name, WCHAR *path, DWORD room);
+
+void win32_listeners_tell(const struct ld_module *module, bool loaded); /* listener.c */
+
+/* missing.c */
+enum { WIN32_MISSING_SIZE = 32 };
+uint64_t win32_missing(struct loader *loader, const struct ld_module *exporter, const char *name, uint32_t len, uint32_t ordinal);
+void win32_missing_write(uint8_t *code, uintptr_t dll, uintptr_t function, uintptr_t target);
 
 /* donor.c */
 struct win32_donor {

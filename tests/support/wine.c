@@ -24,10 +24,10 @@ bool wine_prefix_set(void)
 bool wine_runs(const char *machine)
 {
     char path[128];
-    snprintf(path, sizeof path, TEST_BUILD "/samples/%s/hello.exe", machine);
+    snprintf(path, sizeof path, TEST_BUILD "/samples/%s/seh_caught.exe", machine);
     const char *const arguments[] = {TEST_BUILD "/peload", "spawn", path, NULL};
     struct process process = {.arguments = arguments, .seconds = 120};
-    bool done = process_run(&process) && !process.status && strstr(process.output, "hello from hello.exe");
+    bool done = process_run(&process) && !process.status && strstr(process.output, "nothing raised, nothing caught: yes");
     process_free(&process);
     return done;
 }

@@ -6,7 +6,8 @@
 
 /* Sets PELOAD_WINEPREFIX; call it before the others. False: the current folder is unknown. */
 bool wine_prefix_set(void);
-/* Does hello.exe of this machine ("x64", "x86") run on the lane os? The first question makes the prefix. */
+/* Does a program for this machine ("x64", "x86") run on the lane os, and find its exceptions there? Wine's WoW64 mode ends
+ * x86 ones silently. The first question makes the prefix. */
 bool wine_runs(const char *machine);
 /* Ends the prefix's server and whatever still runs on it; no other prefix is touched. */
 void wine_server_end(void);

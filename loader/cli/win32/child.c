@@ -57,7 +57,7 @@ _Noreturn void cli_child(struct win32_order *order)
     child.trace = (struct ld_trace){.mask = order->trace_mask | (order->story ? CLI_STORY_PHASES : 0), .sink = on_event};
     const struct win32_options options = {
         .program = order->program, .folder = order->folder, .kept_base = order->kept_base, .kept_size = order->kept_size, .manual = order->manual,
-        .occupy = order->occupy, .trace = &child.trace, .missing = order->check ? on_missing : NULL,
+        .occupy = order->occupy, .missing_stub = order->missing_stub, .trace = &child.trace, .missing = order->check ? on_missing : NULL,
         .start_failed = on_start_failed, .detached = on_detached,
     };
     if (order->story)

@@ -31,6 +31,7 @@ static const char help[] =
     "                       a process can have once only)\n"
     "  --check              load and bind everything, list every missing DLL and function, start nothing:\n"
     "                       exit status 0 or 126; with --json for programs\n"
+    "  --missing=stub       start although functions are missing: who calls one gets exception 0x80000100, as in Wine\n"
     "  --occupy             take FILE's preferred base first, so that it must move\n"
     "  --env NAME=VALUE     add a variable to the program's environment (again and again)\n"
     "  --clear-env          begin with an empty environment\n"
@@ -39,7 +40,7 @@ static const char help[] =
     "loaded; 127: FILE is not there. A program can use these numbers too: the status file tells the difference.\n";
 
 enum { OPTION_TRACE = 256, OPTION_TRACE_FILE, OPTION_CHECK, OPTION_OCCUPY, OPTION_STATUS_FILE, OPTION_ENV, OPTION_CLEAR_ENV,
-       OPTION_MANUAL, OPTION_JSON };
+       OPTION_MANUAL, OPTION_JSON, OPTION_MISSING };
 
 static const struct option options[] = {
     {"help", no_argument, NULL, 'h'},
@@ -53,6 +54,7 @@ static const struct option options[] = {
     {"clear-env", no_argument, NULL, OPTION_CLEAR_ENV},
     {"manual", required_argument, NULL, OPTION_MANUAL},
     {"json", no_argument, NULL, OPTION_JSON},
+    {"missing", required_argument, NULL, OPTION_MISSING},
     {0},
 };
 
@@ -60,7 +62,7 @@ static struct {
     const char *program, *trace_file, *status_file;
     uint32_t mask;
     enum win32_manual manual;
-    bool check, json, story, occupy;
+    bool check, json, story, occupy, missing_stub;
 } run = {.manual = WIN32_MANUAL_APP};
 
 static int wrong(const char *what, const char *word)
@@ -101,6 +103,12 @@ static int manual_take(const char *word)
     return wrong("--manual knows exe, app and all", word);
 }
 
+static int missing_take(const char *word)
+{
+    run.missing_stub = !strcmp(word, "stub");
+    return run.missing_stub ? 0 : wrong("--missing knows only stub", word);
+}
+
 static int option_take(int option)
 {
     const char *bad;
@@ -115,6 +123,7 @@ static int option_take(int option)
     case OPTION_ENV: return environment_set(optarg);
     case OPTION_CLEAR_ENV: return environment_clear();
     case OPTION_MANUAL: return manual_take(optarg);
+    case OPTION_MISSING: return missing_take(optarg);
     default: return cli_usage("run");
     }
 }
@@ -219,7 +228,7 @@ static bool order_fill(struct win32_order *order, const struct facts *facts, HAN
     folder_name(order->folder);
     order->trace_mask = run.mask;
     order->manual = run.manual;
-    order->story = run.story, order->check = run.check, order->json = run.json, order->occupy = run.occupy;
+    order->story = run.story, order->check = run.check, order->json = run.json, order->occupy = run.occupy, order->missing_stub = run.missing_stub;
     if (trace != INVALID_HANDLE_VALUE) {
         if (!DuplicateHandle(GetCurrentProcess(), trace, process, &handle, 0, FALSE, DUPLICATE_SAME_ACCESS))
             return false;
@@ -242,7 +251,7 @@ static void folder_remove(const WCHAR *folder, const WCHAR *stub, const struct f
     WCHAR path[WIN32_PATH + 32];
     bool more = true;
     for (unsigned i = 0; more; i++) {
-        _snwprintf(path, WIN32_PATH + 32, L"%ls\\peload%u.dll", folder, i);
+        _snwprintf(path, WIN32_PATH + 32, L"%ls\\peload-donor%u.dll", folder, i);
         more = DeleteFileW(path);
     }
     _snwprintf(path, WIN32_PATH + 32, L"%ls\\%hs", folder, facts->stub.dll);

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Folders do not count: a DLL of that name may stand in a later folder of the search path. */
 enum host_result win32_file_find(struct host *host, const char *folder, const char *name, char *path, size_t room)
 {
     size_t length = strlen(folder);
@@ -22,5 +21,5 @@ enum host_result win32_file_find(struct host *host, const char *folder, const ch
     free(wide);
     if (attributes == INVALID_FILE_ATTRIBUTES)
         return win32_result(error);
-    return attributes & FILE_ATTRIBUTE_DIRECTORY ? HOST_NOT_FOUND : HOST_OK;
+    return HOST_OK;
 }
