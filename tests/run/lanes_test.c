@@ -226,8 +226,8 @@ static void missing_wine_is_told(void **state)
 /* One word: a pattern for the names of the rows to be run ("win32 x86 tls*"). */
 int main(int count_of_words, char **words)
 {
-    static struct lane_row rows[2 * TABLE_ROWS];
-    static struct CMUnitTest tests[2 * TABLE_ROWS];
+    static struct lane_row rows[4 * TABLE_ROWS];
+    static struct CMUnitTest tests[4 * TABLE_ROWS];
     static const struct CMUnitTest single[] = {cmocka_unit_test(native_lane_is_one_of_them), cmocka_unit_test(missing_wine_is_told),
         cmocka_unit_test(spawn_has_three_ways), cmocka_unit_test(manual_says_how_much), cmocka_unit_test(everything_missing_is_listed),
         cmocka_unit_test(no_program_is_refused)};
@@ -245,7 +245,7 @@ int main(int count_of_words, char **words)
     for (size_t lane = 0; lane < 2; lane++)
         for (size_t i = 0; i < 2; i++) {
             char *rest = text_read(EXPECTED "table.txt", &size), *line;
-            while (rest && (line = strsep(&rest, "\n")) && count < 2 * TABLE_ROWS)
+            while (rest && (line = strsep(&rest, "\n")) && count < 4 * TABLE_ROWS)
                 if (table_row_take(line, &machines[i], &rows[count].row) && !table_row_has(&rows[count].row, machines[i].other) &&
                     !(lanes[lane].is_os && table_row_has(&rows[count].row, "occupy="))) { /* CreateProcess has no such wish */
                     char *title;
