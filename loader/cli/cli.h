@@ -31,6 +31,7 @@ enum { CLI_DIGITS = sizeof(void *) * 2 };
 
 /* A command gets the words behind its name, arguments[0] being the name; it returns an exit status. */
 int cli_run(int count, char **arguments);
+int cli_member(int count, char **arguments); /* of a session: a running program's child; no command for people */
 int cli_spawn(int count, char **arguments);
 int cli_info(int count, char **arguments);
 int cli_map(int count, char **arguments);
@@ -47,6 +48,8 @@ const char *cli_dll_set_if_any(void); /* the same without words */
 const char *cli_wine_prefix(void);    /* NULL: nobody says where */
 const char *cli_companions(void); /* NULL: told why not */
 const char *cli_drive_c(void);    /* "" where nothing says */
+/* This program as a host for 64- or 32-bit programs. NULL: not installed. */
+const char *cli_host(bool wide);
 /* The program itself, with symbolic links resolved. NULL: unknown. */
 const char *cli_own_path(void);
 

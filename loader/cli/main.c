@@ -30,7 +30,7 @@ static const struct command {
     const char *name;
     int (*function)(int count, char **arguments);
 } commands[] = {{"run", cli_run}, {"spawn", cli_spawn}, {"info", cli_info}, {"map", cli_map},
-                {"snapshot", cli_snapshot}};
+                {"snapshot", cli_snapshot}, {".member", cli_member}};
 
 int cli_usage(const char *command)
 {

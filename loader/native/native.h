@@ -10,6 +10,7 @@
  *   machine.h     what differs between x64 and x86 (x64/, x86/)
  *   reference.c   the reference lane: Wine's own loader instead of all of the above but the kernel
  *   section.c     SEC_IMAGE sections that a guest asks for
+ *   child.c       children: how they are started, what they find when they begin
  *   crash.c       an exception that nobody handled, turned into facts for the report
  *
  * It must not print: the command line gives it functions to tell things to. */
@@ -27,6 +28,9 @@ struct native_options {
     const char *dll_set;                 /* folder that holds x86_64-windows, i386-windows, nls */
     const char *companions;              /* folder that holds ldr64.dll, dlls64 */
     const char *drive_c;                 /* what C: shows, "": nothing yet */
+    const char *host64, *host32;         /* this program in both widths, for children; NULL: not installed */
+    uint32_t trace_mask;                 /* what children trace, and where to: the command line's own */
+    int trace_fd;
     bool reference;                      /* Wine's own loader builds the image (reference.c) */
     bool occupy;                         /* take the EXE's preferred base on purpose */
     bool stub_missing;                   /* a missing function raises 0x80000100 when it is called, as in Wine; else the
@@ -60,6 +64,12 @@ bool native_prepare(const struct native_options *options, struct ld_error *error
 /* Starts the first thread. */
 _Noreturn void native_start(void);
 
+/* child.c. In a process that was started for a child: takes over what its creator made and fills *options but for the
+ * functions. False: it is too late, nobody waits for it. */
+bool native_child_open(int arena, uint32_t process, int word, struct native_options *options);
+/* native_prepare failed in a child: tells the creator, or ends as a program ends that lacks a DLL. */
+_Noreturn void native_child_refused(const struct ld_error *error);
+
 /* ---- between the files of this folder ---- */
 
 bool native_system_open(struct ld_error *error);          /* ntdll.c: ntdll, ldr.dll, redirection, system-call numbers */
@@ -92,6 +102,7 @@ bool native_search_open(struct ld_error *error);          /* folders for what th
 uint64_t native_stub(struct loader *loader, const struct ld_module *exporter, const char *name, uint32_t len, uint32_t ordinal);
 NTSTATUS native_private_call(uint32_t number, const uintptr_t *arguments);
 NTSTATUS native_parameters_fill(void);                    /* parameters.c */
+NTSTATUS native_spawn(const struct nt_spawn *spawn);      /* child.c: nt_config.spawn */
 NTSTATUS native_image_open(const char *unix_path, struct nt_image_facts *facts); /* section.c */
 NTSTATUS native_image_map(const char *unix_path, void **base, size_t *size);
 void native_image_facts(const struct pe_image *image, struct nt_image_facts *facts);

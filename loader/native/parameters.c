@@ -3,6 +3,7 @@
 #include "loader/nt/ex.h"
 #include "loader/nt/io.h"
 #include "loader/nt/mm.h"
+#include "loader/nt/ps.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -197,10 +198,14 @@ static HANDLE standard_handle(int fd)
     return handle;
 }
 
-/* Puts a string into the parameter block, which has room: it was measured before. */
+/* Puts a string into the parameter block, which has room: it was measured before. An empty one without room is left out:
+ * an empty DllPath, which is there, is a search path with nothing in it. */
 static WCHAR *place(UNICODE_STRING *string, WCHAR *at, const struct text *text, size_t room)
 {
-    memcpy(at, text->data, (text->length + 1) * sizeof *at);
+    if (!room)
+        return at;
+    if (text->length) /* fresh memory reads zero */
+        memcpy(at, text->data, text->length * sizeof *at);
     string->length = (USHORT)(text->length * sizeof *at);
     string->maximum = (USHORT)(room * sizeof *at);
     string->buffer = at;
@@ -229,56 +234,140 @@ static void peb_fill(struct nt_peb *peb, struct nt_parameters *parameters)
     peb->affinity = processors >= 8 * sizeof(void *) ? ~(ULONG_PTR)0 : ((ULONG_PTR)1 << processors) - 1;
 }
 
-NTSTATUS native_parameters_fill(void)
+/* What the parameters say, before it is known where they lie. */
+struct told {
+    struct text command, image, directory, environment, title, desktop, dll_path, shell, runtime;
+};
+
+static void told_free(struct told *told)
 {
-    struct text command = {0}, image = {0}, directory = {0}, environment = {0}, desktop = {0};
+    for (struct text *text = &told->command; text <= &told->runtime; text++)
+        free(text->data);
+}
+
+/* A first process: from the words of the command line. */
+static void told_first(struct told *told)
+{
     /* A whole path is taken as it is, as for any module: to follow its links takes a call for each part. */
     char cwd[4096], *full = native.options.program[0] == '/' ? NULL : realpath(native.options.program, NULL);
-    dos_path_add(&image, full ? full : native.options.program);
+    dos_path_add(&told->image, full ? full : native.options.program);
     free(full);
-    argument_add(&command, native.options.program);
+    text_units(&told->title, told->image.data, told->image.length);
+    argument_add(&told->command, native.options.program);
     for (char *const *argument = native.options.arguments; *argument; argument++) {
-        text_add(&command, " ");
-        argument_add(&command, *argument);
+        text_add(&told->command, " ");
+        argument_add(&told->command, *argument);
     }
-    dos_path_add(&directory, getcwd(cwd, sizeof cwd) ? cwd : "/");
-    if (!directory.length || directory.data[directory.length - 1] != '\\')
-        text_add(&directory, "\\");
-    text_add(&desktop, "WinSta0\\Default");
-    environment_build(&environment, native.options.environment);
-    NTSTATUS status = STATUS_NO_MEMORY;
-    if (command.failed || image.failed || directory.failed || environment.failed || desktop.failed)
-        goto done;
-    status = STATUS_INVALID_PARAMETER;
-    if (command.length > 32767 || image.length > 32767) /* UNICODE_STRING's own limit, and CreateProcess's */
-        goto done;
-    size_t directory_room = directory.length + 1 > 260 ? directory.length + 1 : 260;
-    size_t units = command.length + image.length + desktop.length + 3 + image.length + 1 + directory_room + environment.length;
-    size_t size = sizeof(struct nt_parameters) + units * sizeof(WCHAR);
-    uintptr_t base = 0;
-    status = nt_mm_allocate(&base, size, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE, 0);
-    if (status)
-        goto done;
-    struct nt_parameters *parameters = (struct nt_parameters *)base;
-    WCHAR *at = (WCHAR *)(parameters + 1);
-    parameters->allocation_size = parameters->size = (ULONG)size;
-    parameters->flags = NT_PARAMETERS_NORMALIZED;
-    at = place(&parameters->directory, at, &directory, directory_room);
-    at = place(&parameters->image_path, at, &image, image.length + 1);
-    at = place(&parameters->command_line, at, &command, command.length + 1);
-    at = place(&parameters->title, at, &image, image.length + 1);
-    at = place(&parameters->desktop, at, &desktop, desktop.length + 1);
-    parameters->environment = at;
-    parameters->environment_size = environment.length * sizeof(WCHAR);
-    memcpy(at, environment.data, environment.length * sizeof(WCHAR));
+    dos_path_add(&told->directory, getcwd(cwd, sizeof cwd) ? cwd : "/");
+    text_add(&told->desktop, "WinSta0\\Default");
+    environment_build(&told->environment, native.options.environment);
+}
+
+static void birth_text(struct text *text, const struct nt_birth *birth, struct nt_birth_text from)
+{
+    text_units(text, (const WCHAR *)((const char *)birth + from.at), from.length / sizeof(WCHAR));
+}
+
+/* A child: what its creator gave to CreateProcess. */
+static void told_child(struct told *told, const struct nt_birth *birth)
+{
+    static const WCHAR none[2];
+    birth_text(&told->image, birth, birth->image_path);
+    birth_text(&told->title, birth, birth->title);
+    birth_text(&told->command, birth, birth->command_line);
+    birth_text(&told->directory, birth, birth->directory);
+    birth_text(&told->desktop, birth, birth->desktop);
+    birth_text(&told->dll_path, birth, birth->dll_path);
+    birth_text(&told->shell, birth, birth->shell);
+    birth_text(&told->runtime, birth, birth->runtime);
+    birth_text(&told->environment, birth, birth->environment);
+    if (told->environment.length < 2)
+        text_units(&told->environment, none, 2 - told->environment.length);
+}
+
+static void first_handles(struct nt_parameters *parameters)
+{
     parameters->show_window = 1;
     parameters->standard_input = standard_handle(0);
     parameters->standard_output = standard_handle(1);
     parameters->standard_error = standard_handle(2);
     if (nt_io_console(&parameters->console)) /* no terminal */
         parameters->console = 0;
-    peb_fill(nt_process.peb, parameters);
-done:
-    free(command.data), free(image.data), free(directory.data), free(environment.data), free(desktop.data);
+}
+
+/* The creator's handle values mean something here only where they were inherited. Values up to 3 ask for a new console. */
+static void child_handles(struct nt_parameters *parameters, const struct nt_birth *birth)
+{
+    struct nt_object *console = NULL;
+    parameters->standard_input = (HANDLE)birth->standard[0];
+    parameters->standard_output = (HANDLE)birth->standard[1];
+    parameters->standard_error = (HANDLE)birth->standard[2];
+    parameters->console = birth->console > 3 ? (HANDLE)birth->console : 0;
+    if (parameters->console && nt_handle_object(parameters->console, NT_FILE, 0, &console, NULL, NULL) && nt_io_console(&parameters->console))
+        parameters->console = 0;
+    if (console)
+        nt_object_release(console);
+    parameters->console_flags = birth->console_flags;
+    parameters->x = birth->x, parameters->y = birth->y;
+    parameters->x_size = birth->x_size, parameters->y_size = birth->y_size;
+    parameters->x_chars = birth->x_chars, parameters->y_chars = birth->y_chars;
+    parameters->fill = birth->fill;
+    parameters->start_flags = birth->start_flags;
+    parameters->show_window = birth->show_window;
+    parameters->process_group = birth->process_group;
+}
+
+static NTSTATUS parameters_place(struct told *told, struct nt_parameters **out)
+{
+    size_t directory_room = told->directory.length + 1 > 260 ? told->directory.length + 1 : 260, units = directory_room;
+    for (struct text *text = &told->command; text <= &told->runtime; text++) {
+        if (text->failed)
+            return STATUS_NO_MEMORY;
+        if (text != &told->environment && text->length > 32767) /* UNICODE_STRING's own limit, and CreateProcess's */
+            return STATUS_INVALID_PARAMETER;
+        units += text->length + 1;
+    }
+    size_t size = sizeof(struct nt_parameters) + units * sizeof(WCHAR);
+    uintptr_t base = 0;
+    NTSTATUS status = nt_mm_allocate(&base, size, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE, 0);
+    if (status)
+        return status;
+    struct nt_parameters *parameters = *out = (struct nt_parameters *)base;
+    WCHAR *at = (WCHAR *)(parameters + 1);
+    parameters->allocation_size = parameters->size = (ULONG)size;
+    parameters->flags = NT_PARAMETERS_NORMALIZED;
+    at = place(&parameters->directory, at, &told->directory, directory_room);
+    at = place(&parameters->image_path, at, &told->image, told->image.length + 1);
+    at = place(&parameters->command_line, at, &told->command, told->command.length + 1);
+    at = place(&parameters->title, at, &told->title, told->title.length + 1);
+    at = place(&parameters->desktop, at, &told->desktop, told->desktop.length + 1);
+    at = place(&parameters->dll_path, at, &told->dll_path, told->dll_path.length ? told->dll_path.length + 1 : 0);
+    at = place(&parameters->shell, at, &told->shell, told->shell.length ? told->shell.length + 1 : 0);
+    at = place(&parameters->runtime, at, &told->runtime, told->runtime.length ? told->runtime.length + 1 : 0);
+    parameters->environment = at;
+    parameters->environment_size = told->environment.length * sizeof(WCHAR);
+    memcpy(at, told->environment.data, told->environment.length * sizeof(WCHAR));
+    return STATUS_SUCCESS;
+}
+
+NTSTATUS native_parameters_fill(void)
+{
+    const struct nt_birth *birth = nt_at(((const struct nt_process_object *)nt_at(nt_process.object))->birth);
+    struct nt_parameters *parameters;
+    struct told told = {0};
+    if (birth)
+        told_child(&told, birth);
+    else
+        told_first(&told);
+    if (!told.directory.length || told.directory.data[told.directory.length - 1] != '\\')
+        text_add(&told.directory, "\\");
+    NTSTATUS status = parameters_place(&told, &parameters);
+    if (!status && birth)
+        child_handles(parameters, birth);
+    else if (!status)
+        first_handles(parameters);
+    if (!status)
+        peb_fill(nt_process.peb, parameters);
+    told_free(&told);
     return status;
 }

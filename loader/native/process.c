@@ -44,6 +44,7 @@ static bool kernel_open(struct ld_error *error)
         .image_map = native_image_map,
         .finish = options->finish,
         .unhandled = options->unhandled,
+        .spawn = native_spawn,
         .private_call = native_private_call,
     };
     nt_process.user_low = 0x10000;

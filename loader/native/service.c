@@ -236,7 +236,7 @@ NTSTATUS native_private_call(uint32_t number, const uintptr_t *arguments)
     case NT_PRIVATE_FATAL: {
         struct ld_module *module = module_of((void *)arguments[1]);
         native.options.start_failed((NTSTATUS)arguments[0], module ? module->name : NULL);
-        native.options.finish((NTSTATUS)arguments[0]);
+        nt_ps_process_exit((NTSTATUS)arguments[0]);
     }
     }
     return STATUS_NOT_IMPLEMENTED;

@@ -41,7 +41,7 @@ struct nt_thread_object {
     uint32_t wait_kind;         /* ke_private.h */
     uint64_t keyed_key;
     nt_ref port;                /* the completion port it last took from; only compared */
-    uint32_t pad;
+    uint32_t held;              /* 1: its process holds a reference to it, which its end gives back */
     struct nt_wait_block blocks[NT_WAIT_LIMIT];
 };
 _Static_assert(offsetof(struct nt_thread_object, keyed_key) == 136, "the same in 32- and 64-bit processes");
@@ -55,6 +55,7 @@ void nt_ke_wake(struct nt_object *object);
 void nt_ke_kick(struct nt_thread_object *thread);
 /* The thread object has ended: abandons its mutants, signals it. Lock not held. */
 void nt_ke_thread_ended(struct nt_thread_object *thread, NTSTATUS exit_status);
+void ke_thread_end(struct nt_thread_object *thread, NTSTATUS exit_status); /* the same, lock held */
 /* Takes the oldest APC out of the current thread's queue. false: none. Called at system-call exit with USER_APC. */
 bool nt_ke_apc_take(struct nt_apc *out);
 /* Posts to a completion port (file operations do). */

@@ -387,9 +387,8 @@ NTSTATUS nt_ke_wait(struct nt_object *const *objects, unsigned count, bool all, 
     return ke_wait(&wait);
 }
 
-void nt_ke_thread_ended(struct nt_thread_object *thread, NTSTATUS exit_status)
+void ke_thread_end(struct nt_thread_object *thread, NTSTATUS exit_status)
 {
-    nt_lock();
     if (ke_sleeping(thread))
         wait_give_up(thread);
     ke_completion_unreserve(thread);
@@ -400,5 +399,11 @@ void nt_ke_thread_ended(struct nt_thread_object *thread, NTSTATUS exit_status)
     thread->ended = nt_time_now();
     thread->head.signal = 1;
     nt_ke_wake(&thread->head);
+}
+
+void nt_ke_thread_ended(struct nt_thread_object *thread, NTSTATUS exit_status)
+{
+    nt_lock();
+    ke_thread_end(thread, exit_status);
     nt_unlock();
 }

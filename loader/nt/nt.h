@@ -53,6 +53,8 @@ void nt_attributes_free(struct nt_attributes *attributes);
 
 /* ---- this process ------------------------------------------------------------------------------ */
 
+struct nt_spawn;
+
 struct nt_config {
     const char *system_folder;   /* unix path of the system DLLs (= C:\windows\system32) */
     const char *nls_folder;      /* unix path of *.nls */
@@ -68,6 +70,8 @@ struct nt_config {
     void (*finish)(uint32_t exit_status);
     /* An exception that nobody handled, second chance: tell it; then the process ends with its code. */
     void (*unhandled)(const struct nt_exception *record, const struct nt_context *context);
+    /* Starts a Linux process for a child that is made already; NULL: this lane has none. */
+    NTSTATUS (*spawn)(const struct nt_spawn *spawn);
     /* Calls with numbers from NT_PRIVATE on: the guest half's own services. */
     NTSTATUS (*private_call)(uint32_t number, const uintptr_t *arguments);
 };

@@ -93,9 +93,6 @@ NTSTATUS nt_handle_create(struct nt_object *object, ACCESS_MASK access, ULONG at
 NTSTATUS nt_handle_object(HANDLE handle, enum nt_type type, ACCESS_MASK wanted, struct nt_object **object, int *fd,
                           ACCESS_MASK *granted);
 NTSTATUS nt_handle_close(HANDLE handle);
-/* Closes everything in a process's table (nt_process_object.handle_table) and frees it: at its end, or by another
- * process when it was killed; the caller then clears handle_table. Descriptors are not closed. */
-void nt_handles_close_all(nt_ref table);
 /* A handle for another process, in fixed widths. The object is referenced until the drop. What the other process needs
  * besides an entry of its own is the descriptor, where there is one; all else about an object lies in the arena. A child made by
  * fork and exec has it under the same number if its close-on-exec flag was cleared in between. */
@@ -114,6 +111,18 @@ void nt_handle_export_drop(struct nt_handle_export *export);
 unsigned nt_handle_inherited_fds(int *fds, unsigned room);
 /* A copy of another process's descriptor (same user, same session), close-on-exec; -1: errno. */
 int nt_fd_fetch(uint32_t process, int fd);
+/* Closes everything in a process's table (*place: nt_process_object.handle_table, cleared) and frees it: at its end, or by
+ * another process when it was killed. Descriptors are not closed: they go with the process. */
+void nt_handles_close_all(nt_ref *place);
+/* For a child, into its table `to` (ob_inherit.c). carried: copies of the descriptors that the new entries name, which must
+ * be open in the child under the same numbers; the caller closes its own when the child has them, or has failed. */
+struct nt_descriptors { int *fd; unsigned count, room; };
+bool nt_descriptors_add(struct nt_descriptors *carried, int fd);
+void nt_descriptors_close(struct nt_descriptors *carried);
+/* only: NULL or the list that restricts it; STATUS_INVALID_PARAMETER: something on it is no inheritable handle. */
+NTSTATUS nt_handles_inherit(nt_ref to, const HANDLE *only, unsigned count, struct nt_descriptors *carried);
+/* One handle of this process's, inheritable or not, under a new value: the standard handles without inheritance. */
+NTSTATUS nt_handle_give(nt_ref to, HANDLE handle, struct nt_descriptors *carried, HANDLE *given);
 /* Maps GENERIC_* and MAXIMUM_ALLOWED to the type's own rights. */
 ACCESS_MASK nt_access_map(enum nt_type type, ACCESS_MASK access);
 

@@ -13,23 +13,37 @@ _Static_assert(sizeof(struct ob_handle) * CHUNK_SIZE == 4096, "a chunk is one pa
 static struct ob_handle_table *own_table;
 static bool own_published; /* the process object knows it */
 
+nt_ref ob_table_new(void)
+{
+    nt_ref ref = nt_arena_allocate(sizeof(struct ob_handle_table));
+    struct ob_handle_table *table = ob_at(ref);
+    if (!table)
+        return 0;
+    table->process = (uint32_t)getpid();
+    table->fresh = 1; /* 0 is never a handle */
+    table->next = ob_arena->processes;
+    if (table->next)
+        ((struct ob_handle_table *)ob_at(table->next))->prev = ref;
+    OB_ORDER();
+    ob_arena->processes = ref;
+    return ref;
+}
+
+void ob_table_adopt(nt_ref ref)
+{
+    own_table = ob_at(ref);
+    own_table->process = (uint32_t)getpid();
+    own_published = true;
+}
+
 /* The table moves into the process object as soon as there is one: handles may be made before. */
 static struct ob_handle_table *table_own(void)
 {
     struct nt_process_object *process = ob_at(nt_process.object);
-    if (!own_table) {
-        nt_ref ref = nt_arena_allocate(sizeof *own_table);
-        if (!ref)
-            return NULL;
-        own_table = ob_at(ref);
-        own_table->process = (uint32_t)getpid();
-        own_table->fresh = 1; /* 0 is never a handle */
-        own_table->next = ob_arena->processes;
-        if (own_table->next)
-            ((struct ob_handle_table *)ob_at(own_table->next))->prev = ref;
-        OB_ORDER();
-        ob_arena->processes = ref;
-    }
+    if (!own_table)
+        own_table = ob_at(ob_table_new());
+    if (!own_table)
+        return NULL;
     if (process) {
         process->handle_table = ob_ref(own_table);
         own_published = true;
@@ -48,12 +62,13 @@ struct ob_handle *ob_table_entry(const struct ob_handle_table *table, uint32_t i
     return (struct ob_handle *)ob_at(chunks[index >> CHUNK_BITS]) + (index & (CHUNK_SIZE - 1));
 }
 
-/* Room for index `fresh`, which begins a new chunk. */
-static bool table_grow(struct ob_handle_table *table)
+bool ob_table_reach(struct ob_handle_table *table, uint32_t index)
 {
-    uint32_t chunk = table->fresh >> CHUNK_BITS;
+    uint32_t chunk = index >> CHUNK_BITS;
     if (chunk >= table->chunk_room) {
         uint32_t room = table->chunk_room ? table->chunk_room * 2 : FIRST_ROOM;
+        while (room <= chunk)
+            room *= 2;
         nt_ref chunks = nt_arena_allocate(room * sizeof(nt_ref));
         if (!chunks)
             return false;
@@ -81,35 +96,72 @@ static uint32_t index_take(struct ob_handle_table *table)
     index = table->fresh;
     if (index == INDEX_LIMIT)
         return 0;
-    if ((index == 1 || !(index & (CHUNK_SIZE - 1))) && !table_grow(table))
+    if ((index == 1 || !(index & (CHUNK_SIZE - 1))) && !ob_table_reach(table, index))
         return 0;
     table->fresh++;
     return index;
 }
 
-NTSTATUS ob_handle_new(struct nt_object *object, ACCESS_MASK granted, ULONG attributes, int fd, HANDLE *out)
+static void entry_fill(struct ob_handle_table *table, struct ob_handle *entry, struct nt_object *object, ACCESS_MASK granted,
+                       uint32_t flags, int fd)
 {
-    struct ob_handle_table *table = own_published ? own_table : table_own();
-    uint32_t index = table ? index_take(table) : 0;
-    if (!index)
-        return STATUS_INSUFFICIENT_RESOURCES;
-    struct ob_handle *entry = ob_table_entry(table, index);
     object->references++;
     object->handles++;
     entry->access = granted;
-    entry->flags = attributes & OBJ_INHERIT ? OB_HANDLE_INHERIT : 0;
+    entry->flags = flags;
     entry->fd = fd;
     OB_ORDER();
     entry->object = ob_ref(object);
     table->count++;
+}
+
+NTSTATUS ob_table_insert(struct ob_handle_table *table, struct nt_object *object, ACCESS_MASK granted, uint32_t flags, int fd, HANDLE *out)
+{
+    uint32_t index = table ? index_take(table) : 0;
+    if (!index)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    entry_fill(table, ob_table_entry(table, index), object, granted, flags, fd);
     *out = (HANDLE)index * 4;
     return STATUS_SUCCESS;
 }
 
-/* The two lowest bits are the program's own ("tag bits"). */
+NTSTATUS ob_handle_new(struct nt_object *object, ACCESS_MASK granted, ULONG attributes, int fd, HANDLE *out)
+{
+    return ob_table_insert(own_published ? own_table : table_own(), object, granted,
+                           attributes & OBJ_INHERIT ? OB_HANDLE_INHERIT : 0, fd, out);
+}
+
+NTSTATUS ob_table_put(struct ob_handle_table *table, HANDLE handle, struct nt_object *object, ACCESS_MASK access, uint32_t flags, int fd)
+{
+    uint32_t index = (uint32_t)(handle >> 2);
+    assert(index >= table->fresh);
+    for (uint32_t chunk = table->fresh >> CHUNK_BITS; chunk <= index >> CHUNK_BITS; chunk++)
+        if (!ob_table_reach(table, chunk << CHUNK_BITS))
+            return STATUS_INSUFFICIENT_RESOURCES;
+    table->fresh = index + 1;
+    entry_fill(table, ob_table_entry(table, index), object, access, flags, fd);
+    return STATUS_SUCCESS;
+}
+
+void ob_table_gaps(struct ob_handle_table *table)
+{
+    for (uint32_t index = table->fresh - 1; index > 0; index--) {
+        struct ob_handle *entry = ob_table_entry(table, index);
+        if (entry->object)
+            continue;
+        entry->access = table->free;
+        table->free = index;
+    }
+}
+
 struct ob_handle *ob_handle_entry(HANDLE handle)
 {
-    struct ob_handle_table *table = own_table;
+    return ob_table_find(own_table, handle);
+}
+
+/* The two lowest bits are the program's own ("tag bits"). */
+struct ob_handle *ob_table_find(const struct ob_handle_table *table, HANDLE handle)
+{
     HANDLE index = handle >> 2;
     if (!table || index == 0 || index >= table->fresh)
         return NULL;
@@ -157,7 +209,12 @@ NTSTATUS ob_handle_find(HANDLE handle, enum nt_type type, ACCESS_MASK wanted, st
 
 NTSTATUS ob_handle_remove(HANDLE handle, int *fd)
 {
-    struct ob_handle *entry = ob_handle_entry(handle);
+    return ob_table_remove(own_table, handle, fd);
+}
+
+NTSTATUS ob_table_remove(struct ob_handle_table *table, HANDLE handle, int *fd)
+{
+    struct ob_handle *entry = ob_table_find(table, handle);
     *fd = -1;
     if (!entry)
         return STATUS_INVALID_HANDLE;
@@ -167,9 +224,9 @@ NTSTATUS ob_handle_remove(HANDLE handle, int *fd)
     *fd = entry->fd;
     entry->object = 0;
     OB_ORDER();
-    entry->access = own_table->free;
-    own_table->free = (uint32_t)(handle >> 2);
-    own_table->count--;
+    entry->access = table->free;
+    table->free = (uint32_t)(handle >> 2);
+    table->count--;
     ob_object_handle_closed(object);
     return STATUS_SUCCESS;
 }
@@ -180,12 +237,15 @@ void ob_table_forget(void)
     own_published = false;
 }
 
-/* A process is over, or was killed: what it had open is closed. Descriptors went with the process. */
-void nt_handles_close_all(nt_ref table_ref)
+/* The entries first, then the place that leads to the table, then the table: who is killed on the way leaves an empty
+ * table in the list at worst. */
+void ob_handles_close_all(nt_ref *place)
 {
-    nt_lock();
+    nt_ref table_ref = *place;
     struct ob_handle_table *table = ob_at(table_ref);
-    for (uint32_t index = 1; table && index < table->fresh; index++) {
+    if (!table)
+        return;
+    for (uint32_t index = 1; index < table->fresh; index++) {
         struct ob_handle *entry = ob_table_entry(table, index);
         struct nt_object *object = ob_at(entry->object);
         if (!object)
@@ -194,22 +254,29 @@ void nt_handles_close_all(nt_ref table_ref)
         OB_ORDER();
         ob_object_handle_closed(object);
     }
-    if (table) {
-        if (table->prev)
-            ((struct ob_handle_table *)ob_at(table->prev))->next = table->next;
-        else
-            ob_arena->processes = table->next;
-        OB_ORDER();
-        if (table->next)
-            ((struct ob_handle_table *)ob_at(table->next))->prev = table->prev;
-        uint32_t chunks = (table->fresh + CHUNK_SIZE - 1) >> CHUNK_BITS;
-        for (uint32_t i = 0; table->chunks && i < chunks; i++)
-            nt_arena_free(((nt_ref *)ob_at(table->chunks))[i], CHUNK_SIZE * sizeof(struct ob_handle));
-        nt_arena_free(table->chunks, table->chunk_room * sizeof(nt_ref));
-        nt_arena_free(table_ref, sizeof *table);
-        if (table == own_table)
-            ob_table_forget();
-    }
+    table->count = 0;
+    *place = 0;
+    OB_ORDER();
+    if (table->prev)
+        ((struct ob_handle_table *)ob_at(table->prev))->next = table->next;
+    else
+        ob_arena->processes = table->next;
+    OB_ORDER();
+    if (table->next)
+        ((struct ob_handle_table *)ob_at(table->next))->prev = table->prev;
+    uint32_t chunks = (table->fresh + CHUNK_SIZE - 1) >> CHUNK_BITS;
+    for (uint32_t i = 0; table->chunks && i < chunks; i++)
+        nt_arena_free(((nt_ref *)ob_at(table->chunks))[i], CHUNK_SIZE * sizeof(struct ob_handle));
+    nt_arena_free(table->chunks, table->chunk_room * sizeof(nt_ref));
+    nt_arena_free(table_ref, sizeof *table);
+    if (table == own_table)
+        ob_table_forget();
+}
+
+void nt_handles_close_all(nt_ref *place)
+{
+    nt_lock();
+    ob_handles_close_all(place);
     nt_unlock();
 }
 

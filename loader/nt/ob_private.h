@@ -146,6 +146,19 @@ struct ob_handle_table *ob_table_own(void); /* NULL: no handle yet */
 int ob_object_fd(const struct nt_object *object);
 /* Puts `fd` in the place of every descriptor that this process's handles of the object have. */
 void ob_object_fd_replace(const struct nt_object *object, int fd);
+nt_ref ob_table_new(void);           /* an empty one, in the list; 0: no room */
+void ob_table_adopt(nt_ref table);   /* this process's own from now on */
+/* Memory for the chunk of an index. */
+bool ob_table_reach(struct ob_handle_table *table, uint32_t index);
+void ob_handles_close_all(nt_ref *place);
+/* A handle of this very value, in a table that has none beyond it yet. */
+NTSTATUS ob_table_put(struct ob_handle_table *table, HANDLE handle, struct nt_object *object, ACCESS_MASK access, uint32_t flags, int fd);
+/* The gaps become what is given out next, the lowest first. */
+void ob_table_gaps(struct ob_handle_table *table);
+struct ob_handle *ob_table_find(const struct ob_handle_table *table, HANDLE handle);
+/* ob_handle_new and ob_handle_remove for a table of another process, too. */
+NTSTATUS ob_table_insert(struct ob_handle_table *table, struct nt_object *object, ACCESS_MASK granted, uint32_t flags, int fd, HANDLE *out);
+NTSTATUS ob_table_remove(struct ob_handle_table *table, HANDLE handle, int *fd);
 /* The next object that is open in this process starts a table of its own: for a forked process. */
 void ob_table_forget(void);
 /* nt_handle_object without the lock and the reference. */

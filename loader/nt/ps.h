@@ -34,17 +34,76 @@ bool nt_trap_open(void);
 /* True where the calling thread has been told to end: a wait gives up. */
 bool nt_ps_ending(void);
 
+/* ---- a process, as all processes of a session see it: in the arena ---- */
+
+enum nt_process_life {
+    NT_PROCESS_ALONE,           /* the first one of a session: nobody watches it yet */
+    NT_PROCESS_CREATING,        /* made by `creator`, which waits for its word */
+    NT_PROCESS_RUNNING,
+    NT_PROCESS_ENDING,          /* its exit status is known; the Linux process is on its way out */
+    NT_PROCESS_ENDED,           /* signalled; handles closed */
+};
+
 struct nt_process_object {
     struct nt_object head;      /* signalled when the process has ended */
     uint32_t id, parent_id;
     uint32_t exit_status;       /* STATUS_PENDING (259) while running */
-    uint32_t host_pid;
+    uint32_t host_pid;          /* Linux process ID; 0: none yet */
     uint32_t thread_count;
-    uint32_t pad;
+    uint32_t life;              /* enum nt_process_life */
     uint64_t created, ended;
     uint64_t peb, image_base;
     nt_ref handle_table;
+    uint32_t machine;           /* IMAGE_FILE_MACHINE_*; 0: not known yet */
+    uint64_t host_started;      /* start time in /proc/PID/stat: with host_pid a name that is never reused; 0: not asked */
+    nt_ref creator;             /* process; only compared */
+    nt_ref first_thread;        /* of a child, until it takes it over */
+    nt_ref birth;               /* struct nt_birth: what a child was told; 0: a first process */
+    nt_ref image_path;          /* Unix path of the EXE, NUL-terminated; 0: a first process, whose lane knows */
+    uint32_t image_path_size;
+    uint32_t held;              /* 1: it holds a reference to itself, which its end gives back */
+    nt_ref job, job_next, job_prev; /* the job's own */
+    uint32_t subsystem;
+};
+_Static_assert(offsetof(struct nt_process_object, host_started) == 96 && sizeof(struct nt_process_object) == 144,
+               "the same in 32- and 64-bit processes");
+
+/* What a child is told at birth: NT's process parameters without pointers, so that both widths read it. */
+struct nt_birth_text { uint32_t at, length; }; /* bytes from the block's beginning; bytes without the NUL that follows */
+struct nt_birth {
+    uint32_t size;
+    uint32_t console_flags;
+    uint64_t console, standard[3];
+    uint32_t x, y, x_size, y_size, x_chars, y_chars, fill, start_flags, show_window, process_group;
+    struct nt_birth_text directory, dll_path, image_path, command_line, title, desktop, shell, runtime, environment;
+};
+_Static_assert(sizeof(struct nt_birth) == 152, "the same in 32- and 64-bit processes");
+
+/* ---- sessions of several processes (ps_session.c, ps_watch.c) ---- */
+
+/* Makes this process one that others know of and can ask: its service thread, its place under the session's watch.
+ * Called when the first child is made, and by each child. false: the world refused. */
+bool nt_session_join(void);
+/* In a child, with the arena mapped: takes over what its creator made. word: the pipe for nt_session_tell. false: that is over
+ * already. */
+bool nt_session_attach(nt_ref process, int word);
+/* A child's word to its creator: `status` is what NtCreateUserProcess returns there. Once only; later calls do nothing. */
+void nt_session_tell(NTSTATUS status);
+/* Set by the jobs: a process of theirs has ended. Lock held. */
+extern void (*nt_job_process_ended)(struct nt_process_object *process);
+/* The process ends, as TerminateProcess ends it. */
+_Noreturn void nt_ps_process_exit(NTSTATUS status);
+/* The exit status of a process that a signal ended (SIGKILL, a crash of the host): what Task Manager and taskkill /F give. */
+enum { NT_KILLED_STATUS = 1 };
+
+/* What the lane does to start a child: runs the program for `machine` with the descriptors that stay open. *pid: the new
+ * Linux process, which has also been written to process->host_pid before it ran anything. */
+struct nt_spawn {
+    nt_ref process;
     uint32_t machine;
+    int word;                   /* the pipe's end for nt_session_tell */
+    const int *descriptors;     /* to be inherited under the same numbers */
+    unsigned count;
 };
 
 #endif

@@ -196,23 +196,20 @@ NTSTATUS NtSuspendThread(HANDLE handle, ULONG *guest_previous)
     return status;
 }
 
+/* The count lies in the arena: a thread of another process is resumed from here as well. */
 NTSTATUS NtResumeThread(HANDLE handle, ULONG *guest_previous)
 {
     struct nt_object *object;
-    struct nt_thread *thread;
-    NTSTATUS status = thread_lock(handle, 2, &object, &thread);
+    NTSTATUS status = nt_handle_object(handle, NT_THREAD, 2, &object, NULL, NULL);
     if (status)
         return status;
-    struct nt_thread_object *target = (struct nt_thread_object *)object;
-    ULONG previous = (ULONG)target->suspend_count;
-    if (previous) {
-        __atomic_sub_fetch(&target->suspend_count, 1, __ATOMIC_SEQ_CST);
-        nt_futex_wake((volatile uint32_t *)&target->suspend_count, INT_MAX);
-    }
-    thread_unlock(object);
-    if (guest_previous && !NT_PUT(guest_previous, previous))
-        status = STATUS_ACCESS_VIOLATION;
-    return status;
+    int32_t *count = &((struct nt_thread_object *)object)->suspend_count, previous = __atomic_load_n(count, __ATOMIC_SEQ_CST);
+    while (previous > 0 && !__atomic_compare_exchange_n(count, &previous, previous - 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+        ;
+    nt_futex_wake((volatile uint32_t *)count, INT_MAX);
+    nt_object_release(object);
+    ULONG told = (ULONG)previous;
+    return guest_previous && !NT_PUT(guest_previous, told) ? STATUS_ACCESS_VIOLATION : STATUS_SUCCESS;
 }
 
 NTSTATUS NtGetContextThread(HANDLE handle, struct nt_context *guest)

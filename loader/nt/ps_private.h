@@ -21,9 +21,17 @@ NTSTATUS nt_ps_call_exit(struct nt_thread *thread, NTSTATUS status);
 _Noreturn void nt_trap_raise(struct nt_exception *record, struct nt_context *context, bool first_chance);
 _Noreturn void nt_trap_unhandled(const struct nt_exception *record, const struct nt_context *context);
 
+/* ---- ps_object.c, ps_end.c: what lies in the arena ---- */
+void ps_types_open(void);
+NTSTATUS ps_process_new(uint32_t life, struct nt_process_object **out); /* made by this process; its own reference */
+NTSTATUS ps_thread_new(struct nt_process_object *process, struct nt_thread_object **out); /* its process's reference */
+void ps_thread_release(struct nt_thread_object *thread); /* gives back the process's reference */
+/* The Linux process is gone, or was never there: everything of it that others see ends. `status` where it told none.
+ * Lock held; does nothing the second time. */
+void ps_process_end(struct nt_process_object *process, NTSTATUS status);
+
 /* Ends the calling thread for good. */
 _Noreturn void nt_ps_thread_exit(NTSTATUS status);
-_Noreturn void nt_ps_process_exit(NTSTATUS status);
 
 /* trap.c: the signal that stops a thread wherever it is (suspend, terminate). */
 enum { NT_SIGNAL_STOP = 10 /* SIGUSR1 */, NT_SIGNAL_RESUME = 12 /* SIGUSR2: i386's way to set all registers */ };
@@ -33,6 +41,10 @@ void nt_ps_on_stop(void *ucontext);
 NTSTATUS nt_ps_create_thread(HANDLE *guest_handle, ACCESS_MASK access, const OBJECT_ATTRIBUTES *guest_attributes, HANDLE process,
                              uintptr_t start, uintptr_t parameter, ULONG flags, size_t commit, size_t reserve,
                              const SIZE_T *guest_list);
+NTSTATUS NtCreateUserProcess(HANDLE *process_handle, HANDLE *thread_handle, ACCESS_MASK process_access, ACCESS_MASK thread_access,
+                             const OBJECT_ATTRIBUTES *process_attributes, const OBJECT_ATTRIBUTES *thread_attributes,
+                             ULONG process_flags, ULONG thread_flags, const struct nt_parameters *parameters, void *information,
+                             const SIZE_T *list);
 NTSTATUS nt_ps_terminate_thread(HANDLE handle, NTSTATUS exit_status);
 NTSTATUS nt_ps_terminate_process(HANDLE handle, NTSTATUS exit_status);
 NTSTATUS nt_ps_zero_tls(ULONG index); /* TLS slot `index` of every thread becomes 0 */

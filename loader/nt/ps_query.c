@@ -185,6 +185,7 @@ static NTSTATUS NtAlertResumeThread(HANDLE handle, ULONG *previous) { return NtR
 
 const struct nt_service nt_services_ps[] = {
     NT_SERVICE(NtCreateThreadEx, 11),
+    NT_SERVICE(NtCreateUserProcess, 11),
     NT_SERVICE(NtTerminateThread, 2),
     NT_SERVICE(NtTerminateProcess, 2),
     NT_SERVICE(NtOpenProcess, 4),

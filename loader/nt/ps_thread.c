@@ -64,17 +64,6 @@ static bool thread_unlink(struct nt_thread *thread)
     return --thread_count == 0;
 }
 
-/* The last reference to an ended thread or process: its ID may be used again. Lock held. */
-static void thread_destroy(struct nt_object *object)
-{
-    nt_id_free(((struct nt_thread_object *)object)->id);
-}
-
-static void process_destroy(struct nt_object *object)
-{
-    nt_id_free(((struct nt_process_object *)object)->id);
-}
-
 static void teb_fill(struct nt_teb *teb, uint32_t id, uintptr_t low, uintptr_t limit, uintptr_t high)
 {
     /* Fresh pages read zero: only what is not zero is written. */
@@ -111,30 +100,22 @@ static void stack_sizes(size_t *reserve, size_t *commit)
     }
 }
 
-/* Everything a thread needs, unlinked and not running. On failure nothing is left behind. */
-static NTSTATUS thread_make(size_t reserve, size_t commit, struct nt_thread **out)
+/* Everything a thread needs, unlinked and not running; `object`: what a creator has made for it, or NULL. On failure nothing
+ * is left behind but that object. */
+static NTSTATUS thread_make(struct nt_thread_object *object, size_t reserve, size_t commit, struct nt_thread **out)
 {
-    struct nt_object *object;
     uintptr_t teb = 0, low, limit, high;
     stack_sizes(&reserve, &commit);
     struct nt_thread *thread = calloc(1, sizeof *thread);
     if (!thread)
         return STATUS_NO_MEMORY;
-    NTSTATUS status = nt_object_create(NT_THREAD, sizeof(struct nt_thread_object), &object);
+    thread->object = object;
+    NTSTATUS status = object ? STATUS_SUCCESS : ps_thread_new(nt_at(nt_process.object), &thread->object);
     if (status)
         goto no_object;
-    thread->object = (struct nt_thread_object *)object;
-    thread->object->process = nt_process.object;
-    thread->object->process_id = nt_process.id;
-    thread->object->exit_status = STATUS_PENDING;
-    thread->object->created = nt_time_now();
-    thread->object->id = nt_id_allocate(nt_ref_of(object));
-    status = STATUS_INSUFFICIENT_RESOURCES;
-    if (!thread->object->id)
-        goto no_id;
     status = nt_mm_allocate(&teb, TEB_SIZE, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE, 0);
     if (status)
-        goto no_id;
+        goto no_teb;
     status = nt_mm_stack_create(reserve, commit, &low, &limit, &high);
     if (status)
         goto no_stack;
@@ -149,8 +130,9 @@ static NTSTATUS thread_make(size_t reserve, size_t commit, struct nt_thread **ou
 
 no_stack:
     nt_mm_free(teb, 0, MEM_RELEASE);
-no_id:
-    nt_object_release(object); /* the type's destroy frees the ID, 0 included */
+no_teb:
+    if (!object)
+        ps_thread_release(thread->object);
 no_object:
     free(thread);
     return status;
@@ -170,37 +152,38 @@ static void thread_discard(struct nt_thread *thread)
 {
     nt_mm_free(thread->stack_low, 0, MEM_RELEASE);
     teb_free(thread->teb);
-    nt_object_release(&thread->object->head);
+    ps_thread_release(thread->object);
     free(thread->start);
     free(thread);
 }
 
+/* A child finds both objects made by its creator (ps_create.c). */
 NTSTATUS nt_ps_open(size_t stack_reserve, size_t stack_commit)
 {
-    struct nt_object *object;
+    struct nt_process_object *process = nt_at(nt_process.object);
+    struct nt_thread_object *first = process ? nt_at(process->first_thread) : NULL;
+    struct nt_thread *thread;
     uintptr_t peb = 0;
     nt_process.stack_reserve = stack_reserve ? stack_reserve : 1u << 20;
     nt_process.stack_commit = stack_commit ? stack_commit : 4096;
-    nt_type_destroy[NT_THREAD] = thread_destroy;
-    nt_type_destroy[NT_PROCESS] = process_destroy;
-    NTSTATUS status = nt_object_create(NT_PROCESS, sizeof(struct nt_process_object), &object);
+    ps_types_open();
+    NTSTATUS status = process ? STATUS_SUCCESS : ps_process_new(NT_PROCESS_ALONE, &process);
     if (status)
         return status;
-    struct nt_process_object *process = (struct nt_process_object *)object;
-    nt_process.object = nt_ref_of(object);
-    nt_process.id = process->id = nt_id_allocate(nt_process.object);
-    nt_process.created = process->created = nt_time_now();
-    process->exit_status = STATUS_PENDING;
+    nt_process.object = nt_ref_of(process);
+    nt_process.id = process->id;
+    nt_process.created = process->created;
     process->host_pid = (uint32_t)getpid();
+    process->machine = NT_WIDTH(0x14c, 0x8664);
     status = nt_mm_allocate(&peb, PEB_SIZE, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE, 0);
     if (status)
         return status;
     nt_process.peb = (struct nt_peb *)peb;
     process->peb = peb;
-    struct nt_thread *thread;
-    status = thread_make(0, 0, &thread);
+    status = thread_make(first, 0, 0, &thread);
     if (status)
         return status;
+    process->first_thread = 0;
     thread_link(thread);
     nt_thread_self = thread;
     return STATUS_SUCCESS;
@@ -261,7 +244,7 @@ static void thread_live(struct nt_thread *thread)
     nt_thread_self = NULL;
     thread_discard(thread);
     if (last)
-        nt_config.finish(exit_status); /* the last thread's end is the process's, with its status */
+        nt_ps_process_exit(exit_status); /* the last thread's end is the process's, with its status */
 }
 
 static void *thread_main(void *argument)
@@ -277,6 +260,7 @@ void nt_ps_run(uintptr_t start)
     thread->object->start_address = start;
     if (thread->start) {
         nt_arch_context_start(thread->start, nt_process.thread_start, start, (uintptr_t)nt_process.peb, thread->stack_high);
+        nt_session_tell(STATUS_SUCCESS);
         thread_live(thread);
     }
     pthread_exit(NULL);
@@ -288,17 +272,6 @@ void nt_ps_thread_exit(NTSTATUS status)
     thread->in_kernel = 1;
     thread_ended(thread, status);
     nt_arch_leave(thread);
-}
-
-void nt_ps_process_exit(NTSTATUS status)
-{
-    struct nt_process_object *process = (struct nt_process_object *)nt_at(nt_process.object);
-    process->exit_status = status;
-    process->ended = nt_time_now();
-    nt_handles_close_all(process->handle_table); /* files that are to be deleted on close go now */
-    nt_io_restore();
-    nt_config.finish(status);
-    _exit(125);
 }
 
 NTSTATUS nt_ps_zero_tls(ULONG index)
@@ -381,7 +354,7 @@ NTSTATUS nt_ps_create_thread(HANDLE *guest_handle, ACCESS_MASK access, const OBJ
     nt_object_release(owner);
     if (!own)
         return STATUS_ACCESS_DENIED; /* threads in other processes: not built yet */
-    status = thread_make(reserve, commit, &thread);
+    status = thread_make(NULL, reserve, commit, &thread);
     if (status)
         return status;
     thread->object->start_address = start;

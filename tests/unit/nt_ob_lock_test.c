@@ -248,7 +248,7 @@ static void killed_anywhere(void **state)
         nt_lock();
         arena_check();
         nt_unlock();
-        nt_handles_close_all(process->handle_table);
+        nt_handles_close_all(&process->handle_table);
         process->handle_table = 0;
         nt_lock();
         arena_check();

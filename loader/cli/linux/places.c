@@ -89,6 +89,24 @@ const char *cli_own_path(void)
     return length > 0 ? path : NULL;
 }
 
+/* Both hosts lie side by side where they are built; installed, the 32-bit one lies with the companions. */
+const char *cli_host(bool wide)
+{
+    static char path64[PATH_ROOM + 32], path32[PATH_ROOM + 32];
+    static const char *const places64[] = {"peload", "../../bin/peload"}, *const places32[] = {"peload32", "../lib/peload/peload32"};
+    const char *const *places = wide ? places64 : places32;
+    char *path = wide ? path64 : path32;
+    const char *own = cli_own_path(), *slash = own ? strrchr(own, '/') : NULL;
+    if (wide == (sizeof(void *) == 8))
+        return own;
+    for (size_t i = 0; slash && i < 2; i++) {
+        snprintf(path, sizeof path64, "%.*s/%s", (int)(slash - own), own, places[i]);
+        if (!access(path, X_OK))
+            return path;
+    }
+    return NULL;
+}
+
 const char *cli_companions(void)
 {
     static const char *const proof = sizeof(void *) == 8 ? "ldr64.dll" : "ldr32.dll";

@@ -257,24 +257,18 @@ static bool file_open(const char *path, intptr_t *fd)
 
 /* ---- what kind of file -------------------------------------------------------------------------- */
 
-/* A PE32 goes to the 32-bit host, which is found beside this one or where the companions are. `arguments` are those of
- * the command; the word in front of them, the command's name or ours, makes room for the other host's name. */
+/* A PE32 goes to the 32-bit host. `arguments` are those of the command; the word in front of them, the command's name or
+ * ours, makes room for the other host's name. */
 static int hand_over(char **arguments)
 {
     static char host[] = "peload32", command[] = "run";
-    char path[4096 + 32];
-    const char *own = cli_own_path();
-    const char *slash = own ? strrchr(own, '/') : NULL;
-    static const char *const places[] = {"peload32", "../lib/peload/peload32"};
-    for (size_t i = 0; slash && i < sizeof places / sizeof *places; i++) {
-        snprintf(path, sizeof path, "%.*s/%s", (int)(slash - own), own, places[i]);
-        if (!access(path, X_OK)) {
-            arguments[-1] = host;
-            arguments[0] = command;
-            execv(path, arguments - 1);
-            cli_say("%s: %s", path, strerror(errno));
-            return CLI_USAGE_OR_WORLD;
-        }
+    const char *path = cli_host(false);
+    if (path) {
+        arguments[-1] = host;
+        arguments[0] = command;
+        execv(path, arguments - 1);
+        cli_say("%s: %s", path, strerror(errno));
+        return CLI_USAGE_OR_WORLD;
     }
     cli_say("%s: a 32-bit program (PE32, i386), and peload32, which runs those, is not installed", run.program);
     return CLI_NOT_LOADABLE;
@@ -306,9 +300,12 @@ static int program_check(bool *foreign)
     return status;
 }
 
-static int start(struct native_options *lane)
+static void lane_fill(struct native_options *lane)
 {
-    struct ld_error error = {0};
+    lane->host64 = cli_host(true);
+    lane->host32 = cli_host(false);
+    lane->trace_mask = run.lines.mask;
+    lane->trace_fd = (int)run.lines.fd;
     lane->trace = &run.trace;
     lane->finish = on_finish;
     lane->unhandled = on_unhandled;
@@ -321,6 +318,12 @@ static int start(struct native_options *lane)
     }
     run.trace = (struct ld_trace){.mask = run.lines.mask | (run.story || run.page ? CLI_STORY_PHASES : 0) |
                                        (run.stop_at ? 1u << LD_BIND : 0), .sink = on_event};
+}
+
+static int start(struct native_options *lane)
+{
+    struct ld_error error = {0};
+    lane_fill(lane);
     if (run.story)
         cli_story_open(stderr, run.program);
     if (run.page)
@@ -343,6 +346,25 @@ static int start(struct native_options *lane)
     if (run.stop_at == STOP_READY)
         stop_here();
     native_start();
+}
+
+/* `peload .member ARENA PROCESS WORD IMAGE`: started by another process of a session for a child that it made. IMAGE is for
+ * whoever looks at the list of Linux's processes. */
+int cli_member(int count, char **arguments)
+{
+    struct native_options lane = {0};
+    struct ld_error error = {0};
+    if (count != 5 || !native_child_open(atoi(arguments[1]), (uint32_t)strtoul(arguments[2], NULL, 10), atoi(arguments[3]), &lane))
+        return CLI_USAGE_OR_WORLD; /* nobody waits for it any more */
+    run.program = lane.program;
+    run.lines = (struct cli_trace){.fd = lane.trace_fd, .mask = lane.trace_mask};
+    const char *hosts[] = {lane.host64, lane.host32};
+    lane_fill(&lane);
+    lane.host64 = hosts[0], lane.host32 = hosts[1];
+    if (native_prepare(&lane, &error))
+        native_start();
+    cli_tell(run.program, &error);
+    native_child_refused(&error);
 }
 
 int cli_run(int count, char **arguments)

@@ -307,6 +307,13 @@ static int start(struct facts *facts, const WCHAR *typed, HANDLE trace, HANDLE s
     return tell_end(order, code, status);
 }
 
+/* Here children are the operating system's. */
+int cli_member(int count, char **arguments)
+{
+    (void)count, (void)arguments;
+    return cli_usage(NULL);
+}
+
 int cli_run(int count, char **arguments)
 {
     struct facts facts;

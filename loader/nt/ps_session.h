@@ -1,0 +1,72 @@
+/* Between the processes of one session. Shared by ps_*.c only.
+ *
+ *   ps_session.c   joining a session; the service thread that every process of it has; asking another process
+ *   ps_watch.c     who watches whom; cleaning up after the dead
+ *   ps_create.c    NtCreateUserProcess      ps_capture.c   what its caller gives
+ *   ps_remote.c    what a process does for another one that asked
+ *   ps_end.c       the end of a process
+ *
+ * What one process wants another to do goes as a datagram to the other's socket, together with one end of a pair of sockets
+ * for the answer: where the other one dies, that end closes. What only concerns objects needs none of this. */
+#ifndef NT_PS_SESSION_H
+#define NT_PS_SESSION_H
+
+#include "loader/nt/ps_private.h"
+
+enum ps_operation {
+    PS_POKE,            /* look at the list of processes again; no answer */
+    PS_EXIT,            /* end, with the exit status in the process object; no answer */
+    PS_FD_SEND,         /* argument 0: a descriptor; the answer brings a copy */
+    PS_FD_TAKE,         /* with a descriptor; argument 0 of the answer: its number there */
+    PS_FD_CLOSE,        /* argument 0 */
+    PS_THREAD_CREATE,   /* start, parameter, flags, commit, reserve; answer: thread */
+    PS_THREAD_END,      /* thread; argument 0: exit status */
+    PS_THREAD_SUSPEND,  /* thread; answer: argument 0, the count before */
+    PS_CONTEXT_GET,     /* thread; argument 0: flags; data: the context */
+    PS_CONTEXT_SET,     /* thread; data */
+    PS_ALLOCATE,        /* base, size, type, protection, limit; answer: base, size */
+    PS_FREE,            /* base, size, type; answer: base, size */
+    PS_PROTECT,         /* base, size, protection; answer: base, size, old protection */
+    PS_QUERY,           /* address, class; data: what NtQueryVirtualMemory answers */
+    PS_READ,            /* address, size; data */
+    PS_WRITE,           /* address; data; answer: argument 0, bytes written */
+    PS_OPERATION_COUNT
+};
+
+enum { PS_DATA_LIMIT = 32 << 10 };
+
+struct ps_message {
+    uint32_t operation;
+    NTSTATUS status;
+    nt_ref thread;
+    uint32_t size;               /* bytes of data that are sent along */
+    uint64_t argument[6];
+    uint8_t data[PS_DATA_LIMIT];
+};
+enum { PS_MESSAGE_HEAD = 64 };
+_Static_assert(offsetof(struct ps_message, data) == PS_MESSAGE_HEAD, "the same in 32- and 64-bit processes");
+
+/* Asks and waits for the answer, which replaces *message. fd: a descriptor to send along, -1: none; *got: one that came back
+ * (the caller's), may be NULL. STATUS_PROCESS_IS_TERMINATING: nobody there. */
+NTSTATUS ps_ask(const struct nt_process_object *process, struct ps_message *message, int fd, int *got);
+/* Tells without an answer. false: nobody there. */
+bool ps_tell(const struct nt_process_object *process, uint32_t operation);
+/* Makes the watching process look at the list again. */
+void ps_watch_poke(void);
+
+/* ps_remote.c: carries out what was asked; the answer replaces *message. fd: what came along, -1: none (taken over);
+ * *give: a descriptor to send back, which stays this process's. */
+void ps_serve(struct ps_message *message, int fd, int *give);
+
+/* ---- ps_watch.c, called by the service thread ---- */
+struct pollfd;
+/* Fills `list` from its second place on with what is to be watched; *count: entries. The result: how long to sleep at most,
+ * in milliseconds, -1: for ever. */
+int ps_watch_prepare(struct pollfd **list, unsigned *count);
+void ps_watch_look(const struct pollfd *list, unsigned count);
+/* Start time of a Linux process, 0: it is not there or a zombie. */
+uint64_t ps_host_started(uint32_t pid);
+/* Ends a Linux process of the session for good, if it is still the one that the object means. */
+void ps_host_kill(const struct nt_process_object *process);
+
+#endif
