@@ -35,6 +35,7 @@ int cli_member(int count, char **arguments); /* of a session: a running program'
 int cli_spawn(int count, char **arguments);
 int cli_info(int count, char **arguments);
 int cli_map(int count, char **arguments);
+int cli_diff_maps(int count, char **arguments);
 int cli_snapshot(int count, char **arguments);
 
 /* ---- main.c */
@@ -93,6 +94,10 @@ void cli_story_exit(uint32_t exit_code);
 /* ---- check.c: what is missing is collected, then told at once, as text or as JSON. */
 void cli_check_missing(const struct ld_error *error);
 int cli_check_end(const char *program, const struct loader *loader, bool json); /* an exit status */
+
+/* ---- diff_maps.c: what the report has kept, as text or JSON. */
+extern const char cli_diff_maps_help[];
+bool cli_diff_maps_end(const char *program, bool all, bool json); /* false: not everything was told */
 
 /* ---- linux/report.c */
 struct nt_exception;

@@ -11,6 +11,7 @@ static const char help[] =
     "  peload run --trace=place,bind hello.exe  or tell each step, one line an event\n"
     "  peload run --check hello.exe             load and bind it, list what is missing, start nothing\n"
     "  peload map hello.exe                     the file beside the image that it becomes\n"
+    "  peload run --html=hello.html hello.exe   every step of the loading as a page to look at\n"
     "  peload info --imports hello.exe          headers and tables of an EXE or DLL\n"
     "\n"
     "Usage: peload COMMAND [OPTIONS] FILE [ARGUMENTS]\n"
@@ -21,6 +22,7 @@ static const char help[] =
     "  info   print headers and tables of FILE; nothing of it is executed\n"
     "  snapshot  start FILE, look at the process from outside at one moment, and print what lies in its memory as JSON\n"
     "  map    print the planned layout of FILE: file offsets beside addresses in the image\n"
+    "  diff-maps  load FILE, start nothing, and print the memory map before and after each step\n"
     "\n"
     "Exit status of `run`: the low eight bits of the guest's exit code, or 1 where these are 0 and the code is not;\n"
     "so 0xC0000005 gives 5. --status-file keeps all 32 bits. peload's own: 125 wrong use or a fault of the machine,\n"
@@ -30,7 +32,7 @@ static const struct command {
     const char *name;
     int (*function)(int count, char **arguments);
 } commands[] = {{"run", cli_run}, {"spawn", cli_spawn}, {"info", cli_info}, {"map", cli_map},
-                {"snapshot", cli_snapshot}, {".member", cli_member}};
+                {"snapshot", cli_snapshot}, {"diff-maps", cli_diff_maps}, {".member", cli_member}};
 
 int cli_usage(const char *command)
 {

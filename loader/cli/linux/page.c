@@ -113,7 +113,7 @@ bool cli_page_started(const char *path)
         snapshot_write(stream);
         fclose(stream);
     }
-    report_end_step();
+    report_step_take();
     return report_page_write(&(struct report_page){.path = path, .file = report.program, .has_events = true,
                              .snapshots = snapshot ? snapshot_again : NULL});
 }
@@ -122,14 +122,14 @@ bool cli_page_ended(const char *path, uint32_t code, const char *how)
 {
     const struct report_end end = {code, how};
     report_close();
-    report_begin_step(REPORT_ENDED);
-    report_end_step();
+    report_step_begin(REPORT_ENDED);
+    report_step_take();
     return report_page_write(&(struct report_page){.path = path, .file = report.program, .has_events = true, .end = &end,
                              .snapshots = snapshot ? snapshot_again : NULL});
 }
 
 bool cli_page_refused(const char *path, const struct ld_error *error)
 {
-    report_end_step();
+    report_step_take();
     return report_page_write(&(struct report_page){.path = path, .file = report.program, .has_events = true, .refused = error});
 }

@@ -51,7 +51,7 @@ static const char help[] =
     "not there. A guest can use these numbers too: the status file tells the difference.\n";
 
 enum { OPTION_TRACE = 256, OPTION_TRACE_FILE, OPTION_CHECK, OPTION_OCCUPY, OPTION_MISSING, OPTION_STATUS_FILE, OPTION_ENV, OPTION_CLEAR_ENV,
-       OPTION_DLL_PATH, OPTION_JSON, OPTION_LANE, OPTION_STOP_AT, OPTION_HTML };
+       OPTION_DLL_PATH, OPTION_JSON, OPTION_LANE, OPTION_STOP_AT, OPTION_HTML, OPTION_ALL };
 
 static const struct option options[] = {
     {"help", no_argument, NULL, 'h'},
@@ -69,6 +69,7 @@ static const struct option options[] = {
     {"lane", required_argument, NULL, OPTION_LANE},
     {"stop-at", required_argument, NULL, OPTION_STOP_AT},
     {"html", required_argument, NULL, OPTION_HTML},
+    {"all", no_argument, NULL, OPTION_ALL},
     {0},
 };
 
@@ -79,6 +80,7 @@ static struct {
     const char *program, *trace_file, *status_file, *dll_path, *page;
     intptr_t status_fd; /* -1: nobody asked */
     bool check, json, story;
+    bool diff, all; /* diff-maps: loaded, told step by step, not started */
     bool reference; /* --lane=reference */
     bool unhandled; /* an exception ends the process */
     enum { STOP_NEVER, STOP_MAPPED, STOP_BOUND, STOP_READY, STOP_EXIT } stop_at;
@@ -108,7 +110,7 @@ static void on_event(void *context, const struct ld_event *event)
         cli_story_event(event);
     if (run.stop_at == STOP_MAPPED || run.stop_at == STOP_BOUND)
         stop_by_event(event);
-    if (run.page)
+    if (run.page || run.diff)
         report_event(event);
     if (run.page && event->phase == LD_START && !strcmp(event->verb, "thread"))
         cli_page_started(run.page);
@@ -201,7 +203,7 @@ static bool environment_open(char **entries)
 static int wrong(const char *what, const char *word)
 {
     cli_say("%s: %s", what, word);
-    return cli_usage("run");
+    return cli_usage(run.diff ? "diff-maps" : "run");
 }
 
 static int stop_at_take(const char *word)
@@ -234,13 +236,14 @@ static int option_take(int option)
     case OPTION_OCCUPY: return 0; /* the lane's own, taken by cli_run */
     case OPTION_STATUS_FILE: run.status_file = optarg; return 0;
     case OPTION_HTML: run.page = optarg; return 0;
+    case OPTION_ALL: run.all = true; return 0;
     case OPTION_DLL_PATH: run.dll_path = optarg; return 0;
     case OPTION_CLEAR_ENV: run.environment[run.variables = 0] = NULL; return 0;
     case OPTION_ENV:
         if (!strchr(optarg, '=') || optarg[0] == '=')
             return wrong("--env wants NAME=VALUE", optarg);
         return environment_set(optarg) ? 0 : wrong("--env", "no memory");
-    default: return cli_usage("run");
+    default: return cli_usage(run.diff ? "diff-maps" : "run");
     }
 }
 
@@ -261,11 +264,11 @@ static bool file_open(const char *path, intptr_t *fd)
  * ours, makes room for the other host's name. */
 static int hand_over(char **arguments)
 {
-    static char host[] = "peload32", command[] = "run";
+    static char host[] = "peload32", run_word[] = "run", diff_word[] = "diff-maps";
     const char *path = cli_host(false);
     if (path) {
         arguments[-1] = host;
-        arguments[0] = command;
+        arguments[0] = run.diff ? diff_word : run_word;
         execv(path, arguments - 1);
         cli_say("%s: %s", path, strerror(errno));
         return CLI_USAGE_OR_WORLD;
@@ -316,7 +319,7 @@ static void lane_fill(struct native_options *lane)
         lane->trace_call = on_call;
         lane->missing_call = on_missing_call;
     }
-    run.trace = (struct ld_trace){.mask = run.lines.mask | (run.story || run.page ? CLI_STORY_PHASES : 0) |
+    run.trace = (struct ld_trace){.mask = run.lines.mask | (run.story || run.page || run.diff ? CLI_STORY_PHASES : 0) |
                                        (run.stop_at ? 1u << LD_BIND : 0), .sink = on_event};
 }
 
@@ -326,9 +329,14 @@ static int start(struct native_options *lane)
     lane_fill(lane);
     if (run.story)
         cli_story_open(stderr, run.program);
-    if (run.page)
+    if (run.page || run.diff)
         cli_page_open(run.program, run.reference ? "reference" : "native");
     bool prepared = native_prepare(lane, &error);
+    if (prepared && run.diff) {
+        report_step_begin(REPORT_STARTED);
+        report_step_take();
+        return cli_diff_maps_end(run.program, run.all, run.json) ? 0 : CLI_USAGE_OR_WORLD;
+    }
     if (run.check) {
         if (!prepared)
             cli_check_missing(&error);
@@ -367,6 +375,12 @@ int cli_member(int count, char **arguments)
     native_child_refused(&error);
 }
 
+int cli_diff_maps(int count, char **arguments)
+{
+    run.diff = true;
+    return cli_run(count, arguments);
+}
+
 int cli_run(int count, char **arguments)
 {
     struct native_options lane = {0};
@@ -374,7 +388,7 @@ int cli_run(int count, char **arguments)
     int status = environment_open(environ) ? 0 : CLI_USAGE_OR_WORLD;
     for (int option; !status && (option = getopt_long(count, arguments, "+hv", options, NULL)) != -1;) {
         if (option == 'h')
-            return fputs(help, stdout) < 0 || fflush(stdout) ? CLI_USAGE_OR_WORLD : 0;
+            return fputs(run.diff ? cli_diff_maps_help : help, stdout) < 0 || fflush(stdout) ? CLI_USAGE_OR_WORLD : 0;
         lane.occupy |= option == OPTION_OCCUPY;
         lane.stub_missing |= option == OPTION_MISSING;
         status = option_take(option);
@@ -383,8 +397,14 @@ int cli_run(int count, char **arguments)
         return status;
     if (optind == count)
         return wrong("run", "no FILE");
-    if (run.json && !run.check)
+    if (run.diff && (run.check || run.page || run.stop_at || run.reference || run.status_file))
+        return wrong("diff-maps", "only with --all, --json, --occupy, --dll-path and what is told of a run");
+    if (run.all && !run.diff)
+        return wrong("--all", "only with diff-maps");
+    if (run.json && !run.check && !run.diff)
         return wrong("--json", "only with --check");
+    if (run.page && run.check)
+        return wrong("--html", "not with --check");
     if (run.reference && (run.check || lane.stub_missing)) /* they ask for what only our own phases do */
         return wrong("--lane=reference", "not with --check or --missing");
     if (run.reference && (run.stop_at == STOP_MAPPED || run.stop_at == STOP_BOUND)) /* Wine's loader does not tell */

@@ -98,7 +98,8 @@ uint32_t report_string(const char *text)
 
 bool report_is_program(const char *module) { return module && !strcasecmp(module, keep.base_name); }
 
-void report_end_step(void)
+/* The map as it is now is how the step under way left it, as far as is known. */
+void report_step_take(void)
 {
     struct report_step *step = &report.steps[keep.step];
     step->reached = true;
@@ -108,11 +109,30 @@ void report_end_step(void)
         report_map_take(&step->map, keep.walk);
 }
 
+/* A step in which nothing happened that would be told leaves the map as it found it. */
+static void step_end(void)
+{
+    struct report_step *step = &report.steps[keep.step];
+    const struct report_map *before = keep.step ? &step[-1].map : NULL;
+    step->reached = true;
+    step->last = report.count;
+    step->at = cli_clock() - keep.begun;
+    if (step->map.count || !before)
+        return;
+    step->map.lines = malloc(before->count * sizeof *before->lines + 1);
+    if (!step->map.lines) {
+        report.broken = true;
+        return;
+    }
+    memcpy(step->map.lines, before->lines, before->count * sizeof *before->lines);
+    step->map.count = step->map.room = before->count;
+}
+
 /* Steps between that had nothing to do (an image at its own base has no relocations) end at once. */
-void report_begin_step(enum report_step_kind kind)
+void report_step_begin(enum report_step_kind kind)
 {
     while (keep.step < kind) {
-        report_end_step();
+        step_end();
         keep.step++;
         report.steps[keep.step].first = report.steps[keep.step].last = report.count;
     }
@@ -124,7 +144,7 @@ static enum report_step_kind step_of(const struct ld_event *event)
     if (event->phase == LD_START)
         return REPORT_STARTED;
     if (!report_is_program(event->module))
-        return event->phase == LD_FIND && keep.step == REPORT_RELOCATED ? REPORT_BOUND : keep.step;
+        return keep.step;
     switch (event->phase) {
     case LD_PLACE: return REPORT_PLACED;
     case LD_FILL: return REPORT_FILLED;
@@ -140,12 +160,27 @@ static enum report_step_kind step_of(const struct ld_event *event)
 static enum report_step_kind step_implied(const struct ld_event *event, enum report_step_kind kind)
 {
     bool others = !report_is_program(event->module);
-    if (keep.step == REPORT_FILLED && others && (event->phase == LD_FIND || event->phase == LD_OPEN))
+    if ((keep.step == REPORT_FILLED || keep.step == REPORT_RELOCATED) && others && (event->phase == LD_FIND || event->phase == LD_OPEN))
         return REPORT_BOUND;
     if (keep.step >= REPORT_FILLED && keep.step < REPORT_TLS && event->phase == LD_TLS)
         return REPORT_TLS;
     bool told = event->phase == LD_PROTECT && strcmp(event->verb, "writable");
     return told && keep.step >= REPORT_FILLED && keep.step < REPORT_PROTECTED ? REPORT_PROTECTED : kind;
+}
+
+/* An event tells what has been done, so the map is taken with the one that closes a step: with the first of the next it
+ * would show what that one did. */
+static bool closes(const struct ld_event *event)
+{
+    static const struct { enum ld_phase phase; const char *verb; bool any; } closing[] = {
+        {LD_OPEN, "opened", false}, {LD_PLACE, "placed", false}, {LD_PLACE, "moved", false}, {LD_FILL, "filled", false},
+        {LD_RELOCATE, "relocated", false}, {LD_RELOCATE, "cookie", false}, {LD_BIND, "imports", true}, {LD_TLS, "slot", true},
+        {LD_PROTECT, "ready", true},
+    };
+    for (size_t i = 0; i < sizeof closing / sizeof *closing; i++)
+        if (closing[i].phase == event->phase && !strcmp(closing[i].verb, event->verb))
+            return report_is_program(event->module) || (closing[i].any && keep.step >= REPORT_BOUND);
+    return false;
 }
 
 /* ---- events ------------------------------------------------------------------------------------- */
@@ -184,8 +219,10 @@ void report_event(const struct ld_event *event)
             return;
     enum report_step_kind kind = step_implied(event, step_of(event));
     if (keep.step < REPORT_STARTED)
-        report_begin_step(kind);
+        report_step_begin(kind);
     record(event);
+    if (closes(event) && keep.step < REPORT_STARTED)
+        report_step_take();
     __atomic_store_n(&keep.busy, 0, __ATOMIC_RELEASE);
 }
 

@@ -68,8 +68,8 @@ extern struct report report; /* one run is one process */
 void report_open(const char *program, const char *lane, report_walk *walk);
 void report_event(const struct ld_event *event);
 void report_close(void);                             /* nothing is kept any more */
-void report_end_step(void);                          /* the map as it is now belongs to the step under way */
-void report_begin_step(enum report_step_kind kind);  /* ends the one before */
+void report_step_take(void);                         /* the map as it is now belongs to the step under way */
+void report_step_begin(enum report_step_kind kind);  /* ends the one before */
 uint32_t report_string(const char *text);            /* its number; the same for equal texts */
 bool report_is_program(const char *module);
 
