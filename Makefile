@@ -219,7 +219,7 @@ endif
 
 # Goals that build nothing by themselves must not touch $(BUILD), nor need a compiler: `deps` brings it, and
 # `test` and `demo` start a second make after it.
-BUILDING := $(filter-out clean help deps deps-wine test demo,$(or $(MAKECMDGOALS),all))
+BUILDING := $(filter-out clean help deps deps-page deps-wine install-packages test demo,$(or $(MAKECMDGOALS),all))
 
 ifneq ($(BUILDING),)
 ifeq ($(shell command -v $(HOST_CC) && command -v $(MINGW_X64)gcc),)
@@ -254,13 +254,17 @@ $(BUILD)/ntdll32.a: loader/ldr/x86/ntdll.imports
 
 # Targets ------------------------------------------------------------------------------------------------------
 
-.PHONY: all samples deps deps-wine test demo install clean help
+.PHONY: all samples deps deps-page deps-wine install-packages test demo install clean help
 
 all: $(PROGRAMS) samples ## build the programs and the samples into build/ (the default)
 
 samples: $(SAMPLES_X64) $(SAMPLES_X86) ## build only the sample programs
 
-deps: ## install what is missing: compilers, cmocka, the guest DLL sets
+deps: install-packages ## install what is missing: compilers, cmocka, the guest DLL sets
+	@bash loader/dlls/fetch.sh
+	@test '$(PELOAD32)' != 1 || bash loader/dlls/fetch-musl.sh || true
+
+install-packages:
 	@missing=$$(for p in $(PACKAGES); do \
 	  case " $$(dpkg-query -W -f '$${db:Status-Status} ' $$p 2>/dev/null)" in *' installed '*) ;; *) echo $$p ;; esac; done); \
 	if [ -n "$$missing" ]; then \
@@ -272,13 +276,16 @@ deps: ## install what is missing: compilers, cmocka, the guest DLL sets
 	    apt-get -q -y --no-install-recommends install $$missing 2>&1 </dev/null) || { \
 	    echo "peload: the installation failed:" "$$(printf '%s\n' "$$told" | grep -m 1 '^E: ')" >&2; exit 1; }; \
 	fi
-	@bash loader/dlls/fetch.sh
-	@test '$(PELOAD32)' != 1 || bash loader/dlls/fetch-musl.sh || true
+
+# What the tests of the page need beside: a real browser.
+deps-page: ## install Chromium, in which `make test` looks at the page (without it those tests are skipped)
+	@$(MAKE) --no-print-directory install-packages PACKAGES='chromium chromium-driver'
 
 deps-wine: deps ## fetch a private Wine, x64 and x86, for the lanes os and win32
 	@bash loader/dlls/fetch-wine.sh
 
 test: deps ## set up, build and run every test
+	-@$(MAKE) --no-print-directory deps-page
 	@$(MAKE) --no-print-directory all
 	@$(MAKE) --no-print-directory test-all
 
