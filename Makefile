@@ -29,9 +29,11 @@ MINGW_X86 := i686-w64-mingw32-
 #   musl-dev                         the C library of the host programs, see HOST_LIBC
 #   *-mingw-w64-*-win32              the guest half, our small DLLs and the samples (C and C++) are real PE files
 #   libcmocka-dev                    the tests
+#   libjansson-dev                   reads JSON for `peload compare` (linked statically)
+#   python3-jsonschema               a test holds our JSON against its schema
 PACKAGES := gcc libc6-dev make gcc-multilib \
   gcc-mingw-w64-x86-64-win32 g++-mingw-w64-x86-64-win32 \
-  gcc-mingw-w64-i686-win32 g++-mingw-w64-i686-win32 libcmocka-dev musl-dev
+  gcc-mingw-w64-i686-win32 g++-mingw-w64-i686-win32 libcmocka-dev musl-dev libjansson-dev python3-jsonschema
 
 # Sources ------------------------------------------------------------------------------------------------------
 
@@ -99,7 +101,7 @@ MUSL32 := $(MUSL32_FOLDER)/include $(MUSL32_FOLDER)/lib
 HOST_LIBC64 := $(if $(wildcard $(lastword $(MUSL64))/libc.a),musl,glibc)
 HOST_LIBC32 := $(if $(wildcard $(lastword $(MUSL32))/libc.a),musl,glibc)
 
-# musl's headers, the compiler's own and, behind them, the kernel's.
+# musl's headers, the compiler's own and, behind them, the kernel's and jansson's.
 # $(call musl_flags,MUSL)
 musl_flags = -nostdinc -isystem $(firstword $1) -isystem $(shell $(HOST_CC) -print-file-name=include) -idirafter $(BUILD)/kernel-headers
 # $(call musl_link,MUSL,FLAGS,START,BEGIN,END): FLAGS choose the width; BEGIN and END are the compiler's own first and last object.
@@ -138,11 +140,17 @@ endef
 # Statically linked: a dynamic linker's share of the start would cost more than the rest of the host together.
 # Position-independent, so that the fixed places of guest images below stay free.
 LINK_host64 := -static-pie
+# What reads JSON again, for `peload compare`; the other programs only write it.
+JANSSON := $(shell $(HOST_CC) -print-file-name=libjansson.a)
 # The 32-bit host lies above the 2 GiB that belong to the guest.
 LINK_host32 := -m32 -static -no-pie -Wl,-Ttext-segment=0xe0000000
 ifeq ($(HOST_LIBC64),musl)
 LINK_host64 += $(call musl_link,$(MUSL64),-m64,rcrt1.o,crtbeginS.o)
-LIBS_host64 := $(call musl_libs,$(MUSL64),-m64,crtendS.o)
+LIBS_host64 := $(JANSSON) $(call musl_libs,$(MUSL64),-m64,crtendS.o)
+# Debian built jansson for glibc; what its fortified calls want beyond the C standard is this file's.
+MUSL_SOURCES := loader/inspect/compare/musl/fortify.c
+else
+LIBS_host64 := $(JANSSON)
 endif
 ifeq ($(HOST_LIBC32),musl)
 LINK_host32 += $(call musl_link,$(MUSL32),-m32,crt1.o,crtbeginT.o)
@@ -228,9 +236,10 @@ endif
 
 $(shell mkdir -p $(BUILD)/kernel-headers && cd $(BUILD)/kernel-headers && \
   ln -sfn /usr/include/linux linux && ln -sfn /usr/include/asm-generic asm-generic && \
-  ln -sfn /usr/include/$$($(HOST_CC) -print-multiarch)/asm asm)
+  ln -sfn /usr/include/$$($(HOST_CC) -print-multiarch)/asm asm && \
+  ln -sfn /usr/include/jansson.h jansson.h && ln -sfn /usr/include/jansson_config.h jansson_config.h)
 $(foreach l,$(LANES),$(eval $(call lane,$l)))
-$(eval $(call program,$(BUILD)/peload,host64,$(HOST64_SOURCES)))
+$(eval $(call program,$(BUILD)/peload,host64,$(HOST64_SOURCES) $(MUSL_SOURCES)))
 $(eval $(call program,$(BUILD)/peload.exe,windows64,$(PROGRAM64_SOURCES)))
 $(eval $(call child_dll,$(BUILD)/peload64.dll,64,$(PROGRAM64_SOURCES)))
 $(eval $(call guest_dll,$(BUILD)/ldr64.dll,guest64,$(LDR64_SOURCES),$(wildcard loader/ldr/*.def loader/ldr/x64/*.def),$(BASE_ldr64)))

@@ -46,9 +46,9 @@ $1: $(call objects,$2,$3) $(filter %.a,$4)
 	$$(Q)$(COMPILER_$2) $(FLAGS_$2) -o $$@ $(call objects,$2,$3) $4
 endef
 $(foreach t,$(UNIT_TESTS),$(eval \
-  $(call test_program,$(BUILD)/tests/unit/$t,asan,tests/unit/$t.c,$(BUILD)/libpeload-asan.a -lcmocka)))
+  $(call test_program,$(BUILD)/tests/unit/$t,asan,tests/unit/$t.c,$(BUILD)/libpeload-asan.a -lcmocka -ljansson)))
 $(foreach t,$(RUN_TESTS) $(LANE_TESTS),$(eval \
-  $(call test_program,$(BUILD)/tests/run/$t,run,tests/run/$t.c,$(BUILD)/libpeload.a -lcmocka)))
+  $(call test_program,$(BUILD)/tests/run/$t,run,tests/run/$t.c,$(BUILD)/libpeload.a -lcmocka -ljansson)))
 $(foreach t,$(FUZZERS),$(eval \
   $(call test_program,$(BUILD)/tests/fuzz/$t,asan,tests/fuzz/$t.c tests/fuzz/loop.c,$(BUILD)/libpeload-asan.a)))
 

@@ -37,6 +37,7 @@ int cli_info(int count, char **arguments);
 int cli_map(int count, char **arguments);
 int cli_diff_maps(int count, char **arguments);
 int cli_snapshot(int count, char **arguments);
+int cli_compare(int count, char **arguments);
 
 /* ---- main.c */
 /* Tells about an option that getopt_long refused; returns CLI_USAGE_OR_WORLD. */

@@ -20,6 +20,7 @@ static const char help[] =
     "  run    load FILE by hand and run it (Linux: in this process, Windows: in a child); no sandbox: it has your rights\n"
     "  spawn  have the operating system's own loader start FILE (Linux: Wine's), for comparison\n"
     "  info   print headers and tables of FILE; nothing of it is executed\n"
+    "  compare   two lanes of FILE side by side, every difference explained or not\n"
     "  snapshot  start FILE, look at the process from outside at one moment, and print what lies in its memory as JSON\n"
     "  map    print the planned layout of FILE: file offsets beside addresses in the image\n"
     "  diff-maps  load FILE, start nothing, and print the memory map before and after each step\n"
@@ -32,7 +33,10 @@ static const struct command {
     const char *name;
     int (*function)(int count, char **arguments);
 } commands[] = {{"run", cli_run}, {"spawn", cli_spawn}, {"info", cli_info}, {"map", cli_map},
-                {"snapshot", cli_snapshot}, {"diff-maps", cli_diff_maps}, {".member", cli_member}};
+                {"snapshot", cli_snapshot},
+                {"compare", cli_compare},
+                {"diff-maps", cli_diff_maps},
+                {".member", cli_member}};
 
 int cli_usage(const char *command)
 {

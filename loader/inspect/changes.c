@@ -15,7 +15,7 @@
 
 const char *const inspect_cause_name[CAUSE_COUNT] = {
     "none", "relocation", "iat", "delay_iat", "delay_handle", "cookie", "tls_index",
-    "image_base", "guard", "page_tail", "data", "patch", "unknown"};
+    "image_base", "guard", "page_tail", "data", "patch", "exports", "unknown"};
 
 uint64_t inspect_value(const struct inspect_module *module, uint64_t rva, size_t width)
 {
@@ -210,6 +210,17 @@ static void patches_explain(struct inspect_process *process, struct inspect_modu
     }
 }
 
+/* A module may rewrite its own table of exported functions, as Wine's kernel32 of i386 does from its DllMain. */
+static void exports_explain(struct inspect_module *module)
+{
+    struct pe_exports exports;
+    struct pe_error ignored = {0};
+    if (pe_exports_open(&exports, &module->source, &ignored)) {
+        uint64_t table = inspect_value(module, (uint64_t)module->source.directory[PE_DIRECTORY_EXPORT].rva.value + 0x1c, 4);
+        explain(module, table, (uint64_t)exports.function_count * 4, CAUSE_EXPORTS);
+    }
+}
+
 /* ---- what is left ---- */
 
 /* A system that maps whole pages of the file shows what follows the section there, up to the end of the page. All of it is
@@ -260,6 +271,7 @@ bool inspect_changes(struct inspect_process *process, struct inspect_module *mod
     imports_explain(process, module);
     config_explain(process, module);
     patches_explain(process, module);
+    exports_explain(module);
     rest_explain(module);
     return true;
 }

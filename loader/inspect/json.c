@@ -73,7 +73,7 @@ static void begin(struct json *json, const char *key)
     json->comma = true;
 }
 
-void json_open(struct json *json, const char *key, char bracket)
+void emit_open(struct json *json, const char *key, char bracket)
 {
     assert(json->depth < JSON_DEPTH);
     begin(json, key);
@@ -82,7 +82,7 @@ void json_open(struct json *json, const char *key, char bracket)
     json->comma = false;
 }
 
-void json_close(struct json *json)
+void emit_close(struct json *json)
 {
     assert(json->depth);
     json->depth--;
@@ -94,7 +94,7 @@ void json_close(struct json *json)
     json->comma = true;
 }
 
-void json_text(struct json *json, const char *key, const char *text)
+void emit_text(struct json *json, const char *key, const char *text)
 {
     begin(json, key);
     if (text)
@@ -110,25 +110,25 @@ static void put_format(struct json *json, const char *key, const char *format, u
     put(json, text, (size_t)snprintf(text, sizeof text, format, value));
 }
 
-void json_hex(struct json *json, const char *key, uint64_t value) { put_format(json, key, "\"0x%" PRIx64 "\"", value); }
-void json_number(struct json *json, const char *key, int64_t value) { put_format(json, key, "%" PRId64, (uint64_t)value); }
-void json_null(struct json *json, const char *key) { json_text(json, key, NULL); }
+void emit_hex(struct json *json, const char *key, uint64_t value) { put_format(json, key, "\"0x%" PRIx64 "\"", value); }
+void emit_number(struct json *json, const char *key, int64_t value) { put_format(json, key, "%" PRId64, (uint64_t)value); }
+void emit_null(struct json *json, const char *key) { emit_text(json, key, NULL); }
 
-void json_hex_or_null(struct json *json, const char *key, uint64_t value)
+void emit_hex_or_null(struct json *json, const char *key, uint64_t value)
 {
     if (value)
-        json_hex(json, key, value);
+        emit_hex(json, key, value);
     else
-        json_null(json, key);
+        emit_null(json, key);
 }
 
-void json_yes(struct json *json, const char *key, bool value)
+void emit_yes(struct json *json, const char *key, bool value)
 {
     begin(json, key);
     put(json, value ? "true" : "false", value ? 4 : 5);
 }
 
-void json_bytes(struct json *json, const char *key, const uint8_t *bytes, size_t size)
+void emit_bytes(struct json *json, const char *key, const uint8_t *bytes, size_t size)
 {
     static const char digits[] = "0123456789abcdef";
     begin(json, key);
@@ -145,7 +145,7 @@ void json_bytes(struct json *json, const char *key, const uint8_t *bytes, size_t
     put(json, "\"", 1);
 }
 
-bool json_end(struct json *json)
+bool emit_end(struct json *json)
 {
     assert(!json->depth || json->failed);
     put(json, "\n", 1);

@@ -25,14 +25,14 @@ static void file_write(const struct inspect_facts *facts, struct json *json)
     struct pe_image image;
     struct pe_error ignored = {0};
     bool good = pe_open(&image, facts->bytes, PE_FORM_FILE, &ignored);
-    json_open(json, "file", '{');
-    json_text(json, "path", facts->file);
-    json_number(json, "size", (int64_t)facts->bytes.size);
-    json_hex(json, "image_base", good ? image.image_base.value : 0);
-    json_hex(json, "entry", good ? image.entry.value : 0);
-    json_hex(json, "timestamp", good ? image.timestamp : 0);
-    json_hex(json, "hash", inspect_hash(facts->bytes.data, (size_t)facts->bytes.size));
-    json_close(json);
+    emit_open(json, "file", '{');
+    emit_text(json, "path", facts->file);
+    emit_number(json, "size", (int64_t)facts->bytes.size);
+    emit_hex(json, "image_base", good ? image.image_base.value : 0);
+    emit_hex(json, "entry", good ? image.entry.value : 0);
+    emit_hex(json, "timestamp", good ? image.timestamp : 0);
+    emit_hex(json, "hash", inspect_hash(facts->bytes.data, (size_t)facts->bytes.size));
+    emit_close(json);
 }
 
 /* Where the program lies: the PEB says it, or the image that has the program's name. */
@@ -48,9 +48,9 @@ static const struct inspect_module *program_of(const struct inspect_process *pro
 static void id_write(struct json *json, const char *key, uint64_t id)
 {
     if (id)
-        json_number(json, key, (int64_t)id);
+        emit_number(json, key, (int64_t)id);
     else
-        json_null(json, key);
+        emit_null(json, key);
 }
 
 static void region_write(const struct inspect_process *process, const struct inspect_region *region, struct json *json)
@@ -59,24 +59,24 @@ static void region_write(const struct inspect_process *process, const struct ins
     const struct inspect_module *module = inspect_module_at(process, region->base);
     char use[512], rights[4];
     inspect_use(process, region, use, sizeof use);
-    json_open(json, NULL, '{');
-    json_hex(json, "base", region->base);
-    json_number(json, "size", (int64_t)region->size);
-    json_hex_or_null(json, "allocation_base", region->allocation_base ? region->allocation_base : module ? module->base : 0);
-    json_text(json, "state", region->committed ? "commit" : "reserve");
-    json_text(json, "type", module ? "image" : types[region->type]);
+    emit_open(json, NULL, '{');
+    emit_hex(json, "base", region->base);
+    emit_number(json, "size", (int64_t)region->size);
+    emit_hex_or_null(json, "allocation_base", region->allocation_base ? region->allocation_base : module ? module->base : 0);
+    emit_text(json, "state", region->committed ? "commit" : "reserve");
+    emit_text(json, "type", module ? "image" : types[region->type]);
     pe_rights_text(region->committed ? region->rights : 0, rights);
-    json_text(json, "rights", rights);
+    emit_text(json, "rights", rights);
     if (region->guard)
-        json_yes(json, "guard", true);
+        emit_yes(json, "guard", true);
     if (region->allocation_rights >= 0) {
         pe_rights_text(region->allocation_rights, rights);
-        json_text(json, "allocation_rights", rights);
+        emit_text(json, "allocation_rights", rights);
     } else
-        json_null(json, "allocation_rights");
-    json_text(json, "use", use[0] ? use : NULL);
-    json_text(json, "module", module ? module->name : NULL);
-    json_close(json);
+        emit_null(json, "allocation_rights");
+    emit_text(json, "use", use[0] ? use : NULL);
+    emit_text(json, "module", module ? module->name : NULL);
+    emit_close(json);
 }
 
 void inspect_write_process(const struct inspect_process *process, const struct inspect_facts *facts, struct json *json)
@@ -84,25 +84,25 @@ void inspect_write_process(const struct inspect_process *process, const struct i
     const struct inspect_module *program = program_of(process, facts);
     const struct inspect_offsets *at = inspect_offsets_of(process->reader->is_64);
     uint64_t teb = process->thread_count ? process->threads[0].teb : 0;
-    json_open(json, NULL, '{');
-    json_number(json, "schema", 1);
-    json_text(json, "kind", "snapshot");
-    json_text(json, "lane", facts->lane);
-    json_text(json, "at", facts->at);
-    json_text(json, "machine", process->reader->is_64 ? "x64" : "x86");
+    emit_open(json, NULL, '{');
+    emit_number(json, "schema", 1);
+    emit_text(json, "kind", "snapshot");
+    emit_text(json, "lane", facts->lane);
+    emit_text(json, "at", facts->at);
+    emit_text(json, "machine", process->reader->is_64 ? "x64" : "x86");
     file_write(facts, json);
-    json_open(json, "process", '{');
+    emit_open(json, "process", '{');
     id_write(json, "id", facts->id ? facts->id : teb ? inspect_pointer(process->reader, teb + at->teb.process_id) : 0);
     id_write(json, "parent", facts->parent);
-    json_hex_or_null(json, "peb", process->peb);
-    json_hex_or_null(json, "teb", teb);
-    json_hex_or_null(json, "image_base", program ? program->base : 0);
-    json_hex_or_null(json, "entry", program && program->has_image ? program->base + program->image.entry.value : 0);
-    json_close(json);
-    json_open(json, "regions", '[');
+    emit_hex_or_null(json, "peb", process->peb);
+    emit_hex_or_null(json, "teb", teb);
+    emit_hex_or_null(json, "image_base", program ? program->base : 0);
+    emit_hex_or_null(json, "entry", program && program->has_image ? program->base + program->image.entry.value : 0);
+    emit_close(json);
+    emit_open(json, "regions", '[');
     for (size_t i = 0; i < process->region_count; i++)
         region_write(process, &process->regions[i], json);
-    json_close(json);
+    emit_close(json);
 }
 
 /* ---- PEB, parameters ---- */
@@ -113,7 +113,7 @@ static void version_write(struct json *json, const char *key, uint64_t major, ui
     int length = snprintf(text, sizeof text, "%" PRIu64 ".%" PRIu64, major, minor);
     if (build >= 0)
         snprintf(text + length, sizeof text - (size_t)length, ".%" PRId64, build);
-    json_text(json, key, text);
+    emit_text(json, key, text);
 }
 
 static void peb_write(const struct inspect_process *process, struct json *json)
@@ -126,29 +126,29 @@ static void peb_write(const struct inspect_process *process, struct json *json)
         {"process_heap", at->peb.heap}, {"api_set_map", at->peb.api_set_map}, {"loader_lock", at->peb.loader_lock},
         {"fast_lock", at->peb.fast_lock}};
     if (!peb) {
-        json_null(json, "peb");
+        emit_null(json, "peb");
         return;
     }
-    json_open(json, "peb", '{');
-    json_hex(json, "address", peb);
+    emit_open(json, "peb", '{');
+    emit_hex(json, "address", peb);
     for (size_t i = 0; i < sizeof pointers / sizeof *pointers; i++)
-        json_hex(json, pointers[i].key, inspect_pointer(reader, peb + pointers[i].offset));
-    json_hex(json, "tls_bitmap", bits ? inspect_number(reader, inspect_pointer(reader, bits + (reader->is_64 ? 8 : 4)), 8) : 0);
-    json_yes(json, "being_debugged", inspect_number(reader, peb + at->peb.being_debugged, 1) != 0);
-    json_number(json, "processors", (int64_t)inspect_number(reader, peb + at->peb.processors, 4));
+        emit_hex(json, pointers[i].key, inspect_pointer(reader, peb + pointers[i].offset));
+    emit_hex(json, "tls_bitmap", bits ? inspect_number(reader, inspect_pointer(reader, bits + (reader->is_64 ? 8 : 4)), 8) : 0);
+    emit_yes(json, "being_debugged", inspect_number(reader, peb + at->peb.being_debugged, 1) != 0);
+    emit_number(json, "processors", (int64_t)inspect_number(reader, peb + at->peb.processors, 4));
     version_write(json, "os_version", inspect_number(reader, peb + at->peb.os_major, 4),
                   inspect_number(reader, peb + at->peb.os_minor, 4), (int64_t)inspect_number(reader, peb + at->peb.os_build, 2));
-    json_number(json, "subsystem", (int64_t)inspect_number(reader, peb + at->peb.subsystem, 4));
+    emit_number(json, "subsystem", (int64_t)inspect_number(reader, peb + at->peb.subsystem, 4));
     version_write(json, "subsystem_version", inspect_number(reader, peb + at->peb.subsystem_major, 4),
                   inspect_number(reader, peb + at->peb.subsystem_minor, 4), -1);
-    json_number(json, "session", (int64_t)inspect_number(reader, peb + at->peb.session, 4));
-    json_close(json);
+    emit_number(json, "session", (int64_t)inspect_number(reader, peb + at->peb.session, 4));
+    emit_close(json);
 }
 
 /* The block of "NAME=value" texts, up to the empty one. */
 static void environment_write(struct inspect_reader *reader, uint64_t address, uint64_t size, struct json *json)
 {
-    json_open(json, "environment", '[');
+    emit_open(json, "environment", '[');
     if (!size || size > ENVIRONMENT_LIMIT)
         size = ENVIRONMENT_LIMIT;
     uint8_t *block = calloc(size + 2, 1);
@@ -162,12 +162,12 @@ static void environment_write(struct inspect_reader *reader, uint64_t address, u
             while (end + 1 < size && (block[end] || block[end + 1]))
                 end += 2;
             utf8_from_utf16(block + at, (size_t)(end - at) / 2, text, size / 2 * 3 + 8);
-            json_text(json, NULL, text);
+            emit_text(json, NULL, text);
             at = end + 2;
         }
     }
     free(block), free(text);
-    json_close(json);
+    emit_close(json);
 }
 
 static void parameters_write(const struct inspect_process *process, struct json *json)
@@ -179,24 +179,24 @@ static void parameters_write(const struct inspect_process *process, struct json 
         {"image", at->parameters.image}, {"command_line", at->parameters.command_line}, {"current_directory", at->parameters.directory},
         {"title", at->parameters.title}, {"desktop", at->parameters.desktop}, {"dll_path", at->parameters.dll_path}};
     if (!block) {
-        json_null(json, "parameters");
+        emit_null(json, "parameters");
         return;
     }
-    json_open(json, "parameters", '{');
-    json_hex(json, "address", block);
-    json_hex(json, "flags", inspect_number(reader, block + at->parameters.flags, 4));
+    emit_open(json, "parameters", '{');
+    emit_hex(json, "address", block);
+    emit_hex(json, "flags", inspect_number(reader, block + at->parameters.flags, 4));
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++) {
         char *text = inspect_string(reader, block + strings[i].offset);
-        json_text(json, strings[i].key, text ? text : "");
+        emit_text(json, strings[i].key, text ? text : "");
         json->failed |= !text;
         free(text);
     }
-    json_hex(json, "standard_input", inspect_pointer(reader, block + at->parameters.input));
-    json_hex(json, "standard_output", inspect_pointer(reader, block + at->parameters.output));
-    json_hex(json, "standard_error", inspect_pointer(reader, block + at->parameters.error));
+    emit_hex(json, "standard_input", inspect_pointer(reader, block + at->parameters.input));
+    emit_hex(json, "standard_output", inspect_pointer(reader, block + at->parameters.output));
+    emit_hex(json, "standard_error", inspect_pointer(reader, block + at->parameters.error));
     environment_write(reader, inspect_pointer(reader, block + at->parameters.environment),
                       inspect_pointer(reader, block + at->parameters.environment_size), json);
-    json_close(json);
+    emit_close(json);
 }
 
 /* ---- handles, threads ---- */
@@ -205,50 +205,50 @@ static void handles_write(struct inspect_reader *reader, struct json *json)
 {
     struct inspect_handle handle = {0};
     if (!reader->sees_handles) {
-        json_null(json, "handles");
+        emit_null(json, "handles");
         return;
     }
-    json_open(json, "handles", '[');
+    emit_open(json, "handles", '[');
     for (unsigned i = 0; reader->handle_at(reader, i, &handle); i++) {
         char name[3 * sizeof handle.name + 1];
         utf8_from_bytes((const uint8_t *)handle.name, strlen(handle.name), name);
-        json_open(json, NULL, '{');
-        json_hex(json, "handle", handle.handle);
-        json_text(json, "type", handle.type[0] ? handle.type : NULL);
-        json_text(json, "name", name[0] ? name : NULL);
-        json_hex(json, "access", handle.access);
-        json_yes(json, "inherit", handle.inherit);
-        json_yes(json, "protect", handle.protect);
-        json_close(json);
+        emit_open(json, NULL, '{');
+        emit_hex(json, "handle", handle.handle);
+        emit_text(json, "type", handle.type[0] ? handle.type : NULL);
+        emit_text(json, "name", name[0] ? name : NULL);
+        emit_hex(json, "access", handle.access);
+        emit_yes(json, "inherit", handle.inherit);
+        emit_yes(json, "protect", handle.protect);
+        emit_close(json);
         memset(&handle, 0, sizeof handle);
     }
-    json_close(json);
+    emit_close(json);
 }
 
 static void thread_write(struct inspect_reader *reader, const struct inspect_thread *thread, struct json *json)
 {
     const struct inspect_offsets *at = inspect_offsets_of(reader->is_64);
     uint64_t teb = thread->teb;
-    json_open(json, NULL, '{');
+    emit_open(json, NULL, '{');
     id_write(json, "id", thread->id ? thread->id : teb ? inspect_pointer(reader, teb + at->teb.thread_id) : 0);
-    json_hex_or_null(json, "start", thread->start);
-    json_hex_or_null(json, "teb", teb);
-    json_hex_or_null(json, "stack_base", teb ? inspect_pointer(reader, teb + at->teb.stack_base) : 0);
-    json_hex_or_null(json, "stack_limit", teb ? inspect_pointer(reader, teb + at->teb.stack_limit) : 0);
-    json_hex_or_null(json, "stack_allocation", teb ? inspect_pointer(reader, teb + at->teb.stack_allocation) : 0);
-    json_hex_or_null(json, "tls", teb ? inspect_pointer(reader, teb + at->teb.tls) : 0);
+    emit_hex_or_null(json, "start", thread->start);
+    emit_hex_or_null(json, "teb", teb);
+    emit_hex_or_null(json, "stack_base", teb ? inspect_pointer(reader, teb + at->teb.stack_base) : 0);
+    emit_hex_or_null(json, "stack_limit", teb ? inspect_pointer(reader, teb + at->teb.stack_limit) : 0);
+    emit_hex_or_null(json, "stack_allocation", teb ? inspect_pointer(reader, teb + at->teb.stack_allocation) : 0);
+    emit_hex_or_null(json, "tls", teb ? inspect_pointer(reader, teb + at->teb.tls) : 0);
     if (teb)
-        json_number(json, "last_error", (int64_t)inspect_number(reader, teb + at->teb.last_error, 4));
+        emit_number(json, "last_error", (int64_t)inspect_number(reader, teb + at->teb.last_error, 4));
     else
-        json_null(json, "last_error");
+        emit_null(json, "last_error");
     if (thread->register_count) {
-        json_open(json, "context", '{');
+        emit_open(json, "context", '{');
         for (unsigned i = 0; i < thread->register_count; i++)
-            json_hex(json, thread->registers[i].name, thread->registers[i].value);
-        json_close(json);
+            emit_hex(json, thread->registers[i].name, thread->registers[i].value);
+        emit_close(json);
     } else
-        json_null(json, "context");
-    json_close(json);
+        emit_null(json, "context");
+    emit_close(json);
 }
 
 void inspect_write_rest(const struct inspect_process *process, struct json *json)
@@ -256,10 +256,10 @@ void inspect_write_rest(const struct inspect_process *process, struct json *json
     peb_write(process, json);
     parameters_write(process, json);
     handles_write(process->reader, json);
-    json_open(json, "threads", '[');
+    emit_open(json, "threads", '[');
     for (size_t i = 0; i < process->thread_count; i++)
         thread_write(process->reader, &process->threads[i], json);
-    json_close(json);
+    emit_close(json);
 }
 
 /* ---- the end ---- */
@@ -271,9 +271,9 @@ static void output_write(struct json *json, const char *const keys[3], const uin
     if (text)
         utf8_from_bytes(bytes, shown, text);
     json->failed |= !text;
-    json_text(json, keys[0], text ? text : "");
-    json_number(json, keys[1], (int64_t)size);
-    json_hex(json, keys[2], inspect_hash(bytes, size));
+    emit_text(json, keys[0], text ? text : "");
+    emit_number(json, keys[1], (int64_t)size);
+    emit_hex(json, keys[2], inspect_hash(bytes, size));
     free(text);
 }
 
@@ -281,18 +281,18 @@ void inspect_finish(struct json *json, const struct inspect_end *end)
 {
     static const char *const keys[2][3] = {{"stdout", "stdout_size", "stdout_hash"}, {"stderr", "stderr_size", "stderr_hash"}};
     if (end->waited) {
-        json_open(json, "exit", '{');
-        json_hex(json, "code", end->code);
-        json_text(json, "how", end->how);
-        json_close(json);
-        json_open(json, "output", '{');
+        emit_open(json, "exit", '{');
+        emit_hex(json, "code", end->code);
+        emit_text(json, "how", end->how);
+        emit_close(json);
+        emit_open(json, "output", '{');
         for (unsigned i = 0; i < 2; i++)
             output_write(json, keys[i], end->text[i], end->size[i]);
-        json_close(json);
+        emit_close(json);
     } else {
-        json_null(json, "exit");
-        json_null(json, "output");
+        emit_null(json, "exit");
+        emit_null(json, "output");
     }
-    json_close(json);
-    json_end(json);
+    emit_close(json);
+    emit_end(json);
 }

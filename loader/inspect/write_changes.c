@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* Equal bytes between two runs of one cause that do not end the run: so that a pointer whose middle did not change is one. */
-enum { JOIN = 8, BYTES_SHOWN = 4096 };
+enum { JOIN = 8, BYTES_SHOWN = 16384 };
 
 /* Runs that are told without their bytes reach further, to one run a table or page. */
 static uint32_t join_of(enum inspect_cause cause)
@@ -49,35 +49,56 @@ static uint64_t run_end(const struct inspect_module *module, uint64_t from)
 
 static void run_write(const struct inspect_module *module, uint64_t from, uint64_t end, struct json *json)
 {
-    enum inspect_cause cause = module->cause[from];
+    enum inspect_cause cause = CAUSE_NONE;
+    for (uint64_t at = from; cause == CAUSE_NONE; at++)
+        cause = module->cause[at];
     bool told = cause != CAUSE_RELOCATION && cause != CAUSE_IAT && cause != CAUSE_DELAY_IAT && end - from <= BYTES_SHOWN;
     char name[9];
-    json_open(json, NULL, '{');
-    json_hex(json, "rva", from);
-    json_number(json, "size", (int64_t)(end - from));
+    emit_open(json, NULL, '{');
+    emit_hex(json, "rva", from);
+    emit_number(json, "size", (int64_t)(end - from));
     if (told) {
-        json_bytes(json, "file", module->planned + from, (size_t)(end - from));
-        json_bytes(json, "memory", module->memory + from, (size_t)(end - from));
+        emit_bytes(json, "file", module->planned + from, (size_t)(end - from));
+        emit_bytes(json, "memory", module->memory + from, (size_t)(end - from));
     } else {
-        json_null(json, "file");
-        json_null(json, "memory");
+        emit_null(json, "file");
+        emit_null(json, "memory");
         if (cause != CAUSE_RELOCATION)
-            json_hex(json, "hash", inspect_hash(module->memory + from, (size_t)(end - from)));
+            emit_hex(json, "hash", inspect_hash(module->memory + from, (size_t)(end - from)));
     }
-    json_text(json, "section", section_name(module, from, name));
-    json_text(json, "cause", inspect_cause_name[cause]);
-    json_close(json);
+    emit_text(json, "section", section_name(module, from, name));
+    emit_text(json, "cause", inspect_cause_name[cause]);
+    emit_close(json);
+}
+
+/* Data are told in whole words, so that a pointer can be read: unchanged bytes of its word belong to the run. */
+static uint64_t word_begin(const struct inspect_module *module, uint64_t from, uint64_t told)
+{
+    uint64_t width = module->source.is_64 ? 8 : 4, begin = from & ~(width - 1);
+    return module->cause[from] == CAUSE_DATA && begin >= told ? begin : from;
+}
+
+static uint64_t word_end(const struct inspect_module *module, uint64_t from, uint64_t end)
+{
+    uint64_t width = module->source.is_64 ? 8 : 4, whole = (end + width - 1) & ~(width - 1);
+    if (module->cause[from] != CAUSE_DATA || whole > module->size)
+        return end;
+    while (end < whole && module->cause[end] == CAUSE_NONE)
+        end++;
+    return end;
 }
 
 void inspect_write_changes(const struct inspect_module *module, struct json *json)
 {
-    json_open(json, "changes", '[');
+    uint64_t told = 0;
+    emit_open(json, "changes", '[');
     for (uint64_t from = 0; module->cause && from < module->size; from++) {
         if (module->cause[from] == CAUSE_NONE)
             continue;
-        uint64_t end = run_end(module, from);
-        run_write(module, from, end, json);
+        uint64_t end = word_end(module, from, run_end(module, from));
+        run_write(module, word_begin(module, from, told), end, json);
+        told = end;
         from = end - 1;
     }
-    json_close(json);
+    emit_close(json);
 }

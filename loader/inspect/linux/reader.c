@@ -40,17 +40,25 @@ static bool memory_read(struct inspect_reader *reader, uint64_t address, void *o
 
 /* ---- regions ---- */
 
-static bool line_parse(char *line, struct inspect_region *out)
+static const char *line_path(const char *line)
+{
+    for (unsigned field = 0; field < 5; field++) {
+        line += strcspn(line, " \n");
+        line += strspn(line, " ");
+    }
+    return line;
+}
+
+static bool line_parse(const char *line, struct inspect_region *out)
 {
     uint64_t from, to;
     char rights[5];
-    int at = 0;
-    if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %*s %*s %*s %n", &from, &to, rights, &at) != 3 || !at)
+    if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s", &from, &to, rights) != 3)
         return false;
     *out = (struct inspect_region){.base = from, .size = to - from, .allocation_rights = -1};
     out->rights = (rights[0] == 'r' ? PE_R : 0) | (rights[1] == 'w' ? PE_W : 0) | (rights[2] == 'x' ? PE_X : 0);
     out->committed = out->rights != 0;
-    const char *path = line + at;
+    const char *path = line_path(line);
     out->type = path[0] == '/' ? INSPECT_MAPPED : INSPECT_PRIVATE;
     if (path[0] == '/')
         snprintf(out->path, sizeof out->path, "%.*s", (int)strcspn(path, "\n"), path);
@@ -66,8 +74,8 @@ static bool region_next(struct inspect_reader *reader, uint64_t *address, struct
         char *line = self->at;
         self->at += strcspn(line, "\n");
         self->at += *self->at == '\n';
-        if (!line_parse(line, out) || out->base < *address)
-            continue;
+        if (!line_parse(line, out) || out->base < *address || !strncmp(line_path(line), "[heap]", 6))
+            continue; /* the heap of Linux is peload's own */
         if (out->base >= guest_end(reader))
             return false;
         if (out->base + out->size > guest_end(reader))

@@ -10,10 +10,14 @@ struct cli_snapshot {
     char *const *arguments;
     unsigned seconds;
     bool stay, occupy;
+    bool quiet; /* say nothing of a program that never came there: the document tells it */
 };
 
+/* One lane's snapshot. 0, CLI_NOT_LOADABLE (where json has something: the exit alone), or another exit status. */
 int cli_snapshot_take(const struct cli_snapshot *wish, struct json *json);
 bool cli_lane_known(const char *lane);
+bool cli_moment_known(const char *at);
+const char *cli_second_lane(void); /* the best pair at hand: "native,..." */
 bool cli_seconds_take(const char *word, unsigned *seconds);
 
 #endif

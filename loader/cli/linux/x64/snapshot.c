@@ -54,6 +54,14 @@ bool cli_lane_known(const char *lane)
     return is_one_of(lane, lanes);
 }
 
+bool cli_moment_known(const char *at)
+{
+    static const char *const moments[] = {"mapped", "bound", "ready", "entry", "exit", NULL};
+    return is_one_of(at, moments);
+}
+
+const char *cli_second_lane(void) { return "native,reference"; }
+
 static int wrong(const char *what, const char *word)
 {
     cli_say("%s: %s", what, word);
@@ -68,7 +76,6 @@ bool cli_seconds_take(const char *word, unsigned *seconds)
     return *word >= '0' && *word <= '9' && !*end && value <= 86400;
 }
 
-/* One lane's snapshot. 0, CLI_NOT_LOADABLE (json has the exit alone), or another exit status: told, and there is no document. */
 int cli_snapshot_take(const struct cli_snapshot *wish, struct json *json)
 {
     struct cli_source source;
@@ -93,7 +100,8 @@ int cli_snapshot_take(const struct cli_snapshot *wish, struct json *json)
     cli_source_close(&source);
     if (result == SNAPSHOT_TAKEN)
         return 0;
-    cli_say("%s, lane %s, moment %s: %s", wish->file, wish->lane, wish->at, why);
+    if (result != SNAPSHOT_NOT_REACHED || !wish->quiet)
+        cli_say("%s, lane %s, moment %s: %s", wish->file, wish->lane, wish->at, why);
     return result == SNAPSHOT_NOT_REACHED ? CLI_NOT_LOADABLE : CLI_USAGE_OR_WORLD;
 }
 
@@ -110,7 +118,6 @@ static int document_write(const char *path, const struct json *json)
 
 int cli_snapshot(int count, char **arguments)
 {
-    static const char *const moments[] = {"mapped", "bound", "ready", "entry", "exit", NULL};
     struct cli_snapshot wish = {.lane = "native", .at = "entry", .seconds = 20};
     const char *output = NULL;
     for (int option; (option = getopt_long(count, arguments, "+h", options, NULL)) != -1;)
@@ -132,7 +139,7 @@ int cli_snapshot(int count, char **arguments)
         return wrong("snapshot", "no FILE");
     if (!cli_lane_known(wish.lane))
         return wrong("--lane knows native and reference", wish.lane);
-    if (!is_one_of(wish.at, moments))
+    if (!cli_moment_known(wish.at))
         return wrong("--at knows mapped, bound, ready, entry and exit", wish.at);
     if (!strcmp(wish.lane, "reference") && (!strcmp(wish.at, "mapped") || !strcmp(wish.at, "bound")))
         return wrong("--lane=reference", "Wine's loader does not tell when it has mapped or bound: --at=ready, entry or exit");

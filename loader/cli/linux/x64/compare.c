@@ -1,0 +1,366 @@
+/* `peload compare`: two snapshots, taken now or saved; and a whole folder of programs. */
+#include "loader/cli/linux/x64/inspect.h"
+#include "loader/cli/output.h"
+#include "loader/inspect/compare/compare.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char help[] =
+    "Examples\n"
+    "  peload compare hello.exe one                         native beside the best second lane at hand\n"
+    "  peload compare --lanes=native,reference --only=data hello.exe\n"
+    "  peload compare --json hello.exe >differences.json    as loader/inspect/comparison.schema.json describes it\n"
+    "  peload compare a.json b.json                         two saved snapshots (`peload snapshot`)\n"
+    "  peload compare --all build/samples/x64               every program of a folder\n"
+    "\n"
+    "Usage: peload compare [OPTIONS] [--] FILE [ARGUMENTS]\n"
+    "       peload compare [OPTIONS] SNAPSHOT SNAPSHOT\n"
+    "       peload compare [OPTIONS] --all FOLDER\n"
+    "\n"
+    "  --lanes=A,B          native, reference\n"
+    "  --at=MOMENT          as for `snapshot` (default entry)\n"
+    "  --only=CLASS         tell only differences of this class (unexplained, data, iat, base, relocation, ...)\n"
+    "  --json               the comparison as JSON; with --all one line a program\n"
+    "  --dll-path=FOLDER --timeout=SECONDS --occupy         as for `snapshot`\n"
+    "\n"
+    "Modules are matched by name and addresses rebased. Each difference has a class, by a rule that checked it; what no rule\n"
+    "explains is `unexplained` and told first. Exit status: 0 none unexplained, 1 some, 125 wrong use or a fault of the\n"
+    "machine, 126 no snapshot can be had of FILE, 127 FILE is not there.\n";
+
+enum { OPTION_LANES = 256, OPTION_AT, OPTION_ONLY, OPTION_JSON, OPTION_DLL_PATH, OPTION_TIMEOUT, OPTION_OCCUPY, OPTION_ALL };
+
+static const struct option options[] = {
+    {"help", no_argument, NULL, 'h'},
+    {"lanes", required_argument, NULL, OPTION_LANES},
+    {"at", required_argument, NULL, OPTION_AT},
+    {"only", required_argument, NULL, OPTION_ONLY},
+    {"json", no_argument, NULL, OPTION_JSON},
+    {"dll-path", required_argument, NULL, OPTION_DLL_PATH},
+    {"timeout", required_argument, NULL, OPTION_TIMEOUT},
+    {"occupy", no_argument, NULL, OPTION_OCCUPY},
+    {"all", required_argument, NULL, OPTION_ALL},
+    {0},
+};
+
+struct wish {
+    struct cli_snapshot snapshot;
+    char lanes[2][16];
+    enum compare_class only;
+    bool json;
+    const char *folder;
+};
+
+static int wrong(const char *what, const char *word)
+{
+    cli_say("%s: %s", what, word);
+    return cli_usage("compare");
+}
+
+/* ---- text ---- */
+
+static void cell(const char *text, int width)
+{
+    int used = output_foreign(stdout, text ? text : "-", strlen(text ? text : "-"), width);
+    for (; used < width; used++)
+        putchar(' ');
+}
+
+static void verdict_tell(const struct comparison *comparison)
+{
+    const struct document *a = &comparison->a, *b = &comparison->b;
+    unsigned unexplained = comparison->counts[CLASS_UNEXPLAINED];
+    bool colour = cli_colours(stdout);
+    output_foreign(stdout, member_text(json_object_get(a->root, "file"), "path"), strlen(member_text(json_object_get(a->root, "file"), "path")), 0);
+    printf("  %s beside %s, at %s: %s%zu differences, %u unexplained%s\n", a->lane, b->lane, a->at,
+           colour ? unexplained ? "\033[31m" : "\033[32m" : "", comparison->count, unexplained, colour ? "\033[0m" : "");
+    printf("  equal once rebased: %llu modules, %llu slots of import tables, %llu fix-ups, %llu ranges of rights, %llu bytes that are not the file's\n",
+           (unsigned long long)comparison->matched.modules, (unsigned long long)comparison->matched.slots,
+           (unsigned long long)comparison->matched.fixups, (unsigned long long)comparison->matched.ranges,
+           (unsigned long long)comparison->matched.bytes);
+}
+
+static void differences_tell(const struct comparison *comparison, enum compare_class only)
+{
+    const char *last_class = NULL, *last_cause = "";
+    for (size_t i = 0; i < comparison->count; i++) {
+        const struct difference *difference = &comparison->list[i];
+        const char *class = compare_class_name[difference->class];
+        if (only != CLASS_COUNT && difference->class != only)
+            continue;
+        if (class != last_class)
+            printf("\n%s (%u)\n", class, comparison->counts[difference->class]);
+        if (difference->cause && (class != last_class || strcmp(difference->cause, last_cause)))
+            printf("  because %s\n", difference->cause);
+        last_class = class;
+        last_cause = difference->cause ? difference->cause : "";
+        char rva[24] = "";
+        if (difference->has_rva)
+            snprintf(rva, sizeof rva, "+0x%llx", (unsigned long long)difference->rva);
+        printf("    ");
+        cell(difference->module ? difference->module : "process", 18);
+        putchar(' ');
+        cell(rva, 10);
+        putchar(' ');
+        if (difference->a || difference->b) {
+            cell(difference->a, 24);
+            putchar(' ');
+            cell(difference->b, 24);
+            putchar(' ');
+        }
+        output_foreign(stdout, difference->text, strlen(difference->text), 0);
+        putchar('\n');
+    }
+}
+
+/* ---- one comparison ---- */
+
+static int tell(const struct comparison *comparison, const struct wish *wish)
+{
+    if (wish->json) {
+        struct json json = {0};
+        compare_write(comparison, wish->only, &json);
+        bool good = !json.failed && fwrite(json.data, 1, json.length, stdout) == json.length;
+        free(json.data);
+        if (!good)
+            return CLI_USAGE_OR_WORLD;
+    } else {
+        verdict_tell(comparison);
+        differences_tell(comparison, wish->only);
+    }
+    if (fflush(stdout)) {
+        cli_say("standard output cannot be written");
+        return CLI_USAGE_OR_WORLD;
+    }
+    return comparison->counts[CLASS_UNEXPLAINED] ? 1 : 0;
+}
+
+static bool side_open(struct document *document, const char *name, const char *text, size_t length)
+{
+    char *why = NULL;
+    if (document_open(document, text, length, &why))
+        return true;
+    cli_say("%s: %s", name, why ? why : "no memory");
+    free(why);
+    return false;
+}
+
+/* Two lanes of one file. A program that both lanes refuse is compared by how. */
+static int lanes_compare(const struct wish *wish, struct comparison *comparison)
+{
+    for (unsigned side = 0; side < 2; side++) {
+        struct cli_snapshot snapshot = wish->snapshot;
+        struct json json = {0};
+        snapshot.lane = wish->lanes[side];
+        snapshot.quiet = true;
+        int status = cli_snapshot_take(&snapshot, &json);
+        bool taken = !status || status == CLI_NOT_LOADABLE;
+        if (taken && json.length)
+            taken = side_open(side ? &comparison->b : &comparison->a, snapshot.file, json.data, json.length);
+        else
+            taken = false;
+        free(json.data);
+        if (!taken)
+            return status ? status : CLI_USAGE_OR_WORLD;
+    }
+    return 0;
+}
+
+static int file_open(const char *path, struct document *document)
+{
+    struct stat facts;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), status = CLI_NOT_LOADABLE;
+    if (fd < 0 || fstat(fd, &facts) || !S_ISREG(facts.st_mode) || !facts.st_size) {
+        cli_say("%s: %s", path, fd < 0 ? strerror(errno) : "not a file with something in it");
+        status = fd < 0 && errno == ENOENT ? CLI_NOT_FOUND : CLI_NOT_LOADABLE;
+    } else {
+        void *text = mmap(NULL, (size_t)facts.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (text != MAP_FAILED) {
+            status = side_open(document, path, text, (size_t)facts.st_size) ? 0 : CLI_NOT_LOADABLE;
+            munmap(text, (size_t)facts.st_size);
+        }
+    }
+    if (fd >= 0)
+        close(fd);
+    return status;
+}
+
+static int finish(struct comparison *comparison, const struct wish *wish)
+{
+    int status = CLI_USAGE_OR_WORLD;
+    if (compare_documents(comparison))
+        status = tell(comparison, wish);
+    else
+        cli_say("no memory");
+    return status;
+}
+
+/* ---- a folder ---- */
+
+/* Told apart without a word: a folder has other things in it too. */
+static bool is_program(const char *path)
+{
+    struct pe_image image;
+    struct pe_error ignored = {0};
+    struct stat facts;
+    const char *dot = strrchr(path, '.');
+    int fd = dot && !strcasecmp(dot, ".exe") ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+    bool program = false;
+    if (fd >= 0 && !fstat(fd, &facts) && S_ISREG(facts.st_mode) && facts.st_size) {
+        void *bytes = mmap(NULL, (size_t)facts.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (bytes != MAP_FAILED) {
+            program = pe_open(&image, (struct pe_span){bytes, (uint64_t)facts.st_size}, PE_FORM_FILE, &ignored) && !image.is_dll &&
+                      (image.machine == PE_MACHINE_AMD64 || image.machine == PE_MACHINE_I386);
+            munmap(bytes, (size_t)facts.st_size);
+        }
+    }
+    if (fd >= 0)
+        close(fd);
+    return program;
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b) { return strcmp((*a)->d_name, (*b)->d_name); }
+
+static void summary_json(const char *path, const struct comparison *comparison, int status)
+{
+    printf("{\"schema\": 1, \"kind\": \"comparison_summary\", \"file\": ");
+    output_json_string(stdout, path, strlen(path));
+    if (status > 1)
+        printf(", \"verdict\": null, \"status\": %d}\n", status);
+    else
+        printf(", \"verdict\": \"%s\", \"differences\": %zu, \"unexplained\": %u}\n", compare_verdict(comparison), comparison->count,
+               comparison->counts[CLASS_UNEXPLAINED]);
+}
+
+struct totals { unsigned programs, explained, unexplained, failed; };
+
+static void folder_one(const char *path, const struct wish *folder, struct totals *totals)
+{
+    static char *const nothing[] = {NULL};
+    struct wish wish = *folder;
+    struct comparison comparison = {0};
+    wish.snapshot.file = path;
+    wish.snapshot.arguments = nothing;
+    int status = lanes_compare(&wish, &comparison);
+    if (!status)
+        status = compare_documents(&comparison) ? comparison.counts[CLASS_UNEXPLAINED] != 0 : CLI_USAGE_OR_WORLD;
+    totals->programs++;
+    ++*(status > 1 ? &totals->failed : status ? &totals->unexplained : &totals->explained);
+    if (wish.json)
+        summary_json(path, &comparison, status);
+    else if (status > 1)
+        printf("%-28s no comparison (status %d)\n", strrchr(path, '/') + 1, status);
+    else {
+        printf("%-28s %4zu differences, %u unexplained\n", strrchr(path, '/') + 1, comparison.count, comparison.counts[CLASS_UNEXPLAINED]);
+        if (status)
+            differences_tell(&comparison, CLASS_UNEXPLAINED);
+    }
+    fflush(stdout);
+    compare_close(&comparison);
+}
+
+static int folder_compare(const struct wish *wish)
+{
+    struct dirent **names;
+    struct totals totals = {0};
+    int count = scandir(wish->folder, &names, NULL, (int (*)(const struct dirent **, const struct dirent **))by_name);
+    bool progress = isatty(STDERR_FILENO);
+    if (count < 0) {
+        cli_say("%s: %s", wish->folder, strerror(errno));
+        return errno == ENOENT ? CLI_NOT_FOUND : CLI_USAGE_OR_WORLD;
+    }
+    for (int i = 0; i < count; i++) {
+        char path[4096];
+        if ((size_t)snprintf(path, sizeof path, "%s/%s", wish->folder, names[i]->d_name) < sizeof path && is_program(path)) {
+            if (progress)
+                fprintf(stderr, "\r\033[K%d of %d: %s", i + 1, count, names[i]->d_name);
+            if (progress)
+                fputs("\r\033[K", stderr);
+            folder_one(path, wish, &totals);
+        }
+        free(names[i]);
+    }
+    free(names);
+    if (!totals.programs) {
+        cli_say("%s: no program in it", wish->folder);
+        return CLI_NOT_FOUND;
+    }
+    if (!wish->json)
+        printf("%u programs, %s beside %s: %u explained, %u with unexplained differences, %u not compared\n", totals.programs, wish->lanes[0],
+               wish->lanes[1], totals.explained, totals.unexplained, totals.failed);
+    return totals.unexplained || totals.failed ? 1 : 0;
+}
+
+/* ---- options ---- */
+
+static bool lanes_take(struct wish *wish, const char *word)
+{
+    const char *comma = strchr(word, ',');
+    if (!comma || (size_t)(comma - word) >= sizeof wish->lanes[0] || strlen(comma + 1) >= sizeof wish->lanes[1])
+        return false;
+    snprintf(wish->lanes[0], sizeof wish->lanes[0], "%.*s", (int)(comma - word), word);
+    snprintf(wish->lanes[1], sizeof wish->lanes[1], "%s", comma + 1);
+    return cli_lane_known(wish->lanes[0]) && cli_lane_known(wish->lanes[1]);
+}
+
+static int option_take(struct wish *wish, int option)
+{
+    switch (option) {
+    case OPTION_LANES: return lanes_take(wish, optarg) ? 0 : wrong("--lanes wants two of native, reference, os and win32, with a comma", optarg);
+    case OPTION_AT: wish->snapshot.at = optarg; return cli_moment_known(optarg) ? 0 : wrong("--at knows mapped, bound, ready, entry and exit", optarg);
+    case OPTION_ONLY: wish->only = compare_class_of(optarg); return wish->only < CLASS_COUNT ? 0 : wrong("--only knows no such class", optarg);
+    case OPTION_JSON: wish->json = true; return 0;
+    case OPTION_DLL_PATH: wish->snapshot.dll_path = optarg; return 0;
+    case OPTION_OCCUPY: wish->snapshot.occupy = true; return 0;
+    case OPTION_ALL: wish->folder = optarg; return 0;
+    case OPTION_TIMEOUT: return cli_seconds_take(optarg, &wish->snapshot.seconds) ? 0 : wrong("--timeout wants seconds", optarg);
+    default: return cli_usage("compare");
+    }
+}
+
+static bool is_document(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+    return dot && !strcasecmp(dot, ".json");
+}
+
+int cli_compare(int count, char **arguments)
+{
+    struct wish wish = {.snapshot = {.at = "entry", .seconds = 20}, .only = CLASS_COUNT};
+    struct comparison comparison = {0};
+    int status = 0;
+    for (int option; !status && (option = getopt_long(count, arguments, "+h", options, NULL)) != -1;) {
+        if (option == 'h')
+            return fputs(help, stdout) < 0 || fflush(stdout) ? CLI_USAGE_OR_WORLD : 0;
+        status = option_take(&wish, option);
+    }
+    if (status)
+        return status;
+    if (!wish.lanes[0][0])
+        lanes_take(&wish, cli_second_lane());
+    if (wish.folder)
+        return optind == count ? folder_compare(&wish) : wrong("--all takes no FILE", arguments[optind]);
+    if (optind == count)
+        return wrong("compare", "no FILE");
+    if (is_document(arguments[optind])) {
+        if (count - optind != 2 || !is_document(arguments[optind + 1]))
+            return wrong("compare", "two snapshots are wanted");
+        if (!(status = file_open(arguments[optind], &comparison.a)))
+            status = file_open(arguments[optind + 1], &comparison.b);
+    } else {
+        wish.snapshot.file = arguments[optind];
+        wish.snapshot.arguments = arguments + optind + 1;
+        status = lanes_compare(&wish, &comparison);
+    }
+    if (!status)
+        status = finish(&comparison, &wish);
+    compare_close(&comparison);
+    return status;
+}
