@@ -203,7 +203,7 @@ static void test_page_loads(void **state)
     look(PAGES "run.html", "lang=en");
     text_is("return document.getElementById('name').textContent", "hello.exe");
     text_is("return [...document.querySelectorAll('section')].map(s => s.id).join(' ')",
-            "layout space modules imports relocations threads headers events");
+            "layout space modules imports relocations threads handles parameters headers events");
     /* Nothing was fetched, and nothing could be. */
     assert_true(browser_number(&browser, "return performance.getEntriesByType('resource').length") == 0);
     printf("page of %s: shown after %.0f ms\n", HELLO, browser_number(&browser, "return performance.timing.loadEventEnd - performance.timing.navigationStart"));

@@ -1,7 +1,6 @@
 /* `run --html` on the native lane: what the kernel knows of the process for the page, and when the page is written. */
 #include "loader/cli/linux/page.h"
 #include "loader/native/native.h"
-#include "loader/nt/arch.h"
 #include "loader/nt/mm.h"
 #include "loader/nt/ps.h"
 
@@ -70,34 +69,6 @@ static void map_walk(void (*add)(const struct report_line *line))
 
 void cli_page_open(const char *program, const char *lane) { report_open(program, lane, map_walk); }
 
-/* ---- the process at its entry point --------------------------------------------------------------- */
-
-static void context_write(FILE *stream, const struct nt_context *context)
-{
-#define REGISTER(name) fprintf(stream, "%s\"" #name "\": \"0x%" PRIx64 "\"", comma, (uint64_t)context->name); comma = ", ";
-    const char *comma = "";
-    fputs("{", stream);
-    CLI_CONTEXT_REGISTERS(REGISTER)
-    fputs("}", stream);
-#undef REGISTER
-}
-
-static void snapshot_write(FILE *stream)
-{
-    const struct nt_thread *thread = nt_current();
-    const struct ld_module *main = native.main;
-    uintptr_t entry = (uintptr_t)(main->base + main->image.entry.value);
-    struct nt_context first;
-    nt_arch_context_start(&first, nt_process.thread_start, entry, (uintptr_t)nt_process.peb, thread->stack_high);
-    fprintf(stream, "{\"schema\": 1, \"kind\": \"snapshot\", \"lane\": \"%s\", \"at\": \"entry\", \"process\": {\"id\": %" PRIu32
-            ", \"peb\": \"0x%" PRIxPTR "\", \"teb\": \"0x%" PRIxPTR "\"},\n\"threads\": [{\"id\": %" PRIu32 ", \"start\": \"0x%" PRIxPTR
-            "\", \"teb\": \"0x%" PRIxPTR "\", \"stack_base\": \"0x%" PRIxPTR "\", \"stack_limit\": \"0x%" PRIxPTR "\", \"context\": ",
-            report.lane, nt_process.id, (uintptr_t)nt_process.peb, (uintptr_t)thread->teb, thread->object->id, entry,
-            (uintptr_t)thread->teb, thread->stack_high, (uintptr_t)thread->teb->stack_limit);
-    context_write(stream, &first);
-    fputs("}]}", stream);
-}
-
 /* ---- writing -------------------------------------------------------------------------------------- */
 
 /* What was told at the start stays true to the end; the thread that ends may be another one. */
@@ -110,7 +81,7 @@ bool cli_page_started(const char *path)
 {
     FILE *stream = open_memstream(&snapshot, &snapshot_size);
     if (stream) {
-        snapshot_write(stream);
+        cli_page_process(stream);
         fclose(stream);
     }
     report_step_take();

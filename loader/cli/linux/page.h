@@ -10,11 +10,7 @@ bool cli_page_started(const char *path);
 bool cli_page_ended(const char *path, uint32_t code, const char *how);
 bool cli_page_refused(const char *path, const struct ld_error *error);
 
-/* The registers of a CONTEXT that a first thread begins with. */
-#ifdef __x86_64__
-#define CLI_CONTEXT_REGISTERS(X) X(rip) X(rsp) X(rcx) X(rdx) X(rax) X(rbx) X(rbp) X(rsi) X(rdi) X(eflags)
-#else
-#define CLI_CONTEXT_REGISTERS(X) X(eip) X(esp) X(eax) X(ebx) X(ecx) X(edx) X(ebp) X(esi) X(edi) X(eflags)
-#endif
+/* page_process.c: the process when its first thread is about to run, as one JSON object shaped like a snapshot. */
+void cli_page_process(FILE *stream);
 
 #endif

@@ -137,7 +137,8 @@ function drawImageBox(data, columns, row, rawHeight) {
   } else
     g.append(s("text", { x: columns.text, y: row.y + 17 }, addressSvg(data.parts.base, data.parts.base + row.rva, data.parts.size)),
              s("text", { x: columns.text + DIGITS * 7.9 + 84, y: row.y + 17, class: "small", "text-anchor": "end" }, bytesText(row.size)),
-             s("text", { x: columns.text + DIGITS * 7.9 + 100, y: row.y + 17, class: "use" }, use + (slots ? (use ? "; " : "") + slots.text : "")));
+             s("text", { x: columns.text + DIGITS * 7.9 + 100, y: row.y + 17, class: "use" },
+               clip(use + (slots ? (use ? "; " : "") + slots.text : ""), Math.floor((data.width - columns.text - DIGITS * 7.9 - 100) / 6.6))));
   return tells(g, () => ({ va: data.parts.base + row.rva, rva: row.rva, offset: row.bytes ? row.offset : null,
                            words: [rowName(row), bytesText(row.size), text, use, slots && slots.text].filter(Boolean).join(" · ") }));
 }
@@ -236,6 +237,7 @@ function renderLadders() {
     return;
   const data = ladderData(), width = Math.max(300, holder.clientWidth), columns = ladderColumns(width), top = 34;
   leastHeight = columns.narrow ? 42 : 26;
+  data.width = width;
   const scale = fileScale(data.parts, top), image = imageScale(data.rows, top), bottom = Math.max(scale.bottom, image.bottom);
   const svg = s("svg", { width, height: bottom + 30, class: "ladders", role: "group", "aria-label": t("layout") }, patterns("ladder"),
     s("text", { x: columns.file, y: 18, class: "head" }, "1 " + t("FILE")),

@@ -121,6 +121,7 @@ function miniBar(group) {
 
 const shortHtml = va => [h("span", { class: "zeros base" }, address(va).slice(2).match(/^0*(?=.)/)[0]), address(va).slice(2).replace(/^0+(?=.)/, "")];
 const rangeHtml = (base, end) => h("span", { class: "mono range" }, h("span", {}, h("span", { class: "base" }, "0x"), shortHtml(base)), h("wbr"), h("span", { class: "end" }, "–", shortHtml(end - 1)));
+const kindHtml = kind => [h("i", { class: "swatch " + kind, title: t(kind) }), h("span", { class: "kind" }, t(kind))];
 const rightsHtml = run => h("span", { class: "mono rights" + (run.rights & RIGHT_EXECUTE ? " x" : "") }, run.committed ? rightsText(run.rights) : t("none"));
 const markHtml = mark => h("td", { class: "mark" }, mark ? h("span", { title: t(mark.kind === "new" ? "new_mark" : "changed_mark") }, mark.kind === "new" ? "+" : "~") : null);
 
@@ -136,7 +137,7 @@ function groupRow(group, marks) {
   const first = group.runs[0];
   const row = h("tr", { class: "group " + (mark ? mark.kind : ""), "data-allocation": group.allocation }, markHtml(mark),
     h("td", {}, button), h("td", { class: "right" }, bytesText(group.size)), h("td", {}, several ? miniBar(group) : rightsHtml(first)),
-    h("td", {}, h("i", { class: "swatch " + (several && first.type === "image" ? "image" : kindOf(group.chief)) }), t(several && first.type === "image" ? "image" : kindOf(group.chief))),
+    h("td", {}, kindHtml(several && first.type === "image" ? "image" : kindOf(group.chief))),
     h("td", { class: "use" }, group.use || "", several && !open ? h("span", { class: "quiet" }, " " + t("parts", { n: group.runs.length })) : null));
   return tells(row, () => placeOf(group.base, group.use + " · " + bytesText(group.size)));
 }
@@ -146,7 +147,7 @@ function runRow(run, marks) {
   const row = h("tr", { class: "run " + (mark ? mark.kind : "") }, markHtml(mark), h("td", {}, rangeHtml(run.base, run.base + run.size)),
     h("td", { class: "right" }, bytesText(run.size)),
     h("td", {}, rightsHtml(run), was && was.rights !== run.rights && was.committed ? h("span", { class: "was mono" }, " ← " + rightsText(was.rights)) : null),
-    h("td", {}, h("i", { class: "swatch " + kindOf(run) }), t(kindOf(run))), h("td", { class: "use" }, sectionsText(run.sections) || run.use || ""));
+    h("td", {}, kindHtml(kindOf(run))), h("td", { class: "use" }, sectionsText(run.sections) || run.use || ""));
   return tells(row, () => placeOf(run.base, [run.use, sectionsText(run.sections), bytesText(run.size), rightsText(run.rights)].filter(Boolean).join(" · ")));
 }
 

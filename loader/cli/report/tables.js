@@ -73,7 +73,9 @@ function handlesSection(snapshot) {
 }
 
 function threadCard(thread) {
-  const module = view().at(number(thread.start)), context = Object.entries(thread.context || {}).filter(([, value]) => typeof value === "string" || typeof value === "number");
+  const module = view().at(number(thread.start)), order = ["rip", "eip", "rsp", "esp", "rcx", "rdx", "eax", "ebx"];
+  const rank = name => order.includes(name) ? order.indexOf(name) : order.length;
+  const context = Object.entries(thread.context || {}).sort(([a], [b]) => rank(a) - rank(b));
   const place = value => {
     const at = view().at(Number(value));
     return at ? at.name + "+" + hex(Number(value) - at.base) : "";
@@ -91,7 +93,7 @@ function threadsSection(snapshot) {
 
 function parametersSection(snapshot) {
   const rows = Object.entries(snapshot.parameters).map(([name, value]) => [name.replace(/_/g, " "), typeof value === "object" && value !== null ?
-    h("pre", {}, Array.isArray(value) ? value.map(one => typeof one === "object" ? JSON.stringify(one) : one).join("\n") : JSON.stringify(value, null, 1)) : mono(String(value))]);
+    h("pre", {}, Array.isArray(value) ? value.join(name === "environment" ? "  " : "\n") : JSON.stringify(value, null, 1)) : mono(String(value))]);
   return section("parameters", null, plainTable(["c_field", "c_value"], rows));
 }
 
