@@ -29,7 +29,7 @@ SAMPLE_FIXED_BASE := -Wl,--disable-dynamicbase -Wl,--enable-reloc-section
 SAMPLE_PROGRAMS := hello hello_ucrt nocrt_kernel32 nocrt_ntdll args exit_codes stdin_echo console time system_dlls \
   cxx_exceptions seh_caught crash unhandled_filter threads tls_callbacks tls_late memory stack stack_8m addresses addresses_large files resource \
   graph loadlib delay delay_system bind2000 relocs200k base_taken missing_dll missing_function dllmain_fail \
-  bench_relocations bench_binding bench_event bench_calls \
+  bench_relocations bench_binding bench_event bench_calls bench_process \
   stress_threads stress_events stress_library stress_data stress_files stress_mixed stress_self
 
 sample_sources_hello_ucrt := hello.c

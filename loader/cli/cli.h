@@ -10,7 +10,8 @@
  *   map*.c        `map`
  *   output.c      tables as text or JSON from the same rows
  *   report/       --html: the events kept, the memory map after each step, the page; diff_maps.c: the same as text
- *   linux/        run.c: `run` on the native lane; spawn.c, wine.c: `spawn` through Wine; places.c: where the DLL set, our own DLLs
+ *   linux/        run.c: `run` on the native lane; spawn.c, wine.c: `spawn` through Wine; ps.c, handles.c:
+ *                 sessions seen from outside; places.c: where the DLL set, our own DLLs
  *                 and drive C: are; report.c: an exception that nobody handled; source.c, machine.c
  *   win32/        entry.c: the two beginnings; run.c, stub.c, child.c: `run` as parent, the child's EXE, and as child;
  *                 spawn.c: the normal paths; words.c: the command line; source.c, machine.c */
@@ -38,6 +39,8 @@ int cli_map(int count, char **arguments);
 int cli_diff_maps(int count, char **arguments);
 int cli_snapshot(int count, char **arguments);
 int cli_compare(int count, char **arguments);
+int cli_ps(int count, char **arguments);
+int cli_handles(int count, char **arguments);
 
 /* ---- main.c */
 /* Tells about an option that getopt_long refused; returns CLI_USAGE_OR_WORLD. */

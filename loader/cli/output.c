@@ -58,8 +58,11 @@ void output_begin(struct output *out, FILE *stream, bool json, const char *comma
     *out = (struct output){.stream = stream, .json = json, .colour = !json && cli_colours(stream)};
     if (!json)
         return;
-    fprintf(stream, "{\"schema\": %d, \"command\": \"%s\", \"file\": ", OUTPUT_SCHEMA, command);
-    output_json_string(stream, file, strlen(file));
+    fprintf(stream, "{\"schema\": %d, \"command\": \"%s\"", OUTPUT_SCHEMA, command);
+    if (file) {
+        fputs(", \"file\": ", stream);
+        output_json_string(stream, file, strlen(file));
+    }
     out->comma = true;
 }
 

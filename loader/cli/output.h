@@ -34,6 +34,7 @@ struct output {
     bool comma; /* JSON: something stands before the next element */
 };
 
+/* file: NULL where it is about none. */
 void output_begin(struct output *out, FILE *stream, bool json, const char *command, const char *file);
 bool output_end(struct output *out); /* false: not everything could be written */
 

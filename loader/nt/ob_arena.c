@@ -14,7 +14,7 @@
 
 struct ob_arena *ob_arena;
 
-enum { ARENA_MAGIC = 0x626f746e, ARENA_VERSION = 1, ARENA_SIZE = NT_WIDTH(64, 256) << 20 };
+enum { ARENA_SIZE = NT_WIDTH(64, 256) << 20 };
 _Static_assert(sizeof(struct ob_arena) <= 4096, "the head is one page");
 
 static int arena_descriptor = -1;
@@ -38,7 +38,7 @@ bool nt_arena_open(void)
 {
     if (ob_arena)
         return true;
-    int fd = memfd_create("nt-arena", MFD_CLOEXEC);
+    int fd = memfd_create(OB_ARENA_NAME, MFD_CLOEXEC);
     if (fd < 0)
         return false;
     if (ftruncate(fd, ARENA_SIZE) || !arena_map(fd, ARENA_SIZE)) {
@@ -47,8 +47,8 @@ bool nt_arena_open(void)
         errno = error;
         return false;
     }
-    ob_arena->magic = ARENA_MAGIC;
-    ob_arena->version = ARENA_VERSION;
+    ob_arena->magic = OB_ARENA_MAGIC;
+    ob_arena->version = OB_ARENA_VERSION;
     ob_arena->size = ARENA_SIZE;
     ob_arena->top = (sizeof(struct ob_arena) + 63) & ~63u;
     ob_arena->first_names[0] = OB_NAME_BUCKETS;
@@ -59,7 +59,7 @@ bool nt_arena_open(void)
 bool nt_arena_attach(int fd)
 {
     uint32_t head[3]; /* magic, version, size */
-    if (pread(fd, head, sizeof head, 0) != sizeof head || head[0] != ARENA_MAGIC || head[1] != ARENA_VERSION) {
+    if (pread(fd, head, sizeof head, 0) != sizeof head || head[0] != OB_ARENA_MAGIC || head[1] != OB_ARENA_VERSION) {
         errno = EINVAL;
         return false;
     }

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CHUNK_BITS = 8, CHUNK_SIZE = 1 << CHUNK_BITS, INDEX_LIMIT = 1 << 24, FIRST_ROOM = 4 };
+enum { CHUNK_BITS = OB_HANDLE_CHUNK_BITS, CHUNK_SIZE = 1 << CHUNK_BITS, INDEX_LIMIT = OB_HANDLE_LIMIT, FIRST_ROOM = 4 };
 _Static_assert(sizeof(struct ob_handle) * CHUNK_SIZE == 4096, "a chunk is one page");
 
 static struct ob_handle_table *own_table;

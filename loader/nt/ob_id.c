@@ -7,14 +7,12 @@
 #include <assert.h>
 #include <string.h>
 
-enum { CHUNK_BITS = 8, CHUNK_SIZE = 1 << CHUNK_BITS, CHUNK_LIMIT = 4096, FIRST_ID = 2 };
+enum { CHUNK_BITS = OB_ID_CHUNK_BITS, CHUNK_SIZE = 1 << CHUNK_BITS, CHUNK_LIMIT = OB_ID_CHUNK_LIMIT, FIRST_ID = 2 };
 
-struct id_entry { nt_ref object; uint32_t next; }; /* next: of those that are free */
-
-static struct id_entry *entry_at(uint32_t index)
+static struct ob_id_entry *entry_at(uint32_t index)
 {
     const nt_ref *chunks = ob_at(ob_arena->ids);
-    return (struct id_entry *)ob_at(chunks[index >> CHUNK_BITS]) + (index & (CHUNK_SIZE - 1));
+    return (struct ob_id_entry *)ob_at(chunks[index >> CHUNK_BITS]) + (index & (CHUNK_SIZE - 1));
 }
 
 static bool table_grow(uint32_t chunk)
@@ -34,7 +32,7 @@ static bool table_grow(uint32_t chunk)
     }
     nt_ref *chunks = ob_at(ob_arena->ids);
     if (!chunks[chunk])
-        chunks[chunk] = nt_arena_allocate(CHUNK_SIZE * sizeof(struct id_entry));
+        chunks[chunk] = nt_arena_allocate(CHUNK_SIZE * sizeof(struct ob_id_entry));
     return chunks[chunk] != 0;
 }
 
@@ -60,7 +58,7 @@ uint32_t nt_id_allocate(nt_ref object)
     nt_lock();
     uint32_t index = index_take();
     if (index)
-        *entry_at(index) = (struct id_entry){object, 0};
+        *entry_at(index) = (struct ob_id_entry){object, 0};
     nt_unlock();
     return index * 4;
 }
@@ -111,7 +109,7 @@ void nt_id_free(uint32_t id)
     if (!id)
         return;
     assert(index >= FIRST_ID && index < ob_arena->id_next);
-    *entry_at(index) = (struct id_entry){0, 0};
+    *entry_at(index) = (struct ob_id_entry){0, 0};
     if (ob_arena->id_free_last)
         entry_at(ob_arena->id_free_last)->next = index;
     else

@@ -116,6 +116,7 @@ void nt_lock(void)
 void nt_unlock(void)
 {
     uint32_t count = wakes.count;
+    ob_arena->turns++;
     uint32_t old = __atomic_exchange_n(&ob_arena->lock, 0, __ATOMIC_RELEASE);
     assert((old & ~OB_LOCK_WAITERS) == own_id);
     if (old & OB_LOCK_WAITERS)

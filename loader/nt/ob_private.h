@@ -16,6 +16,9 @@ struct ob_name_table {
     nt_ref chains[];
 };
 
+#define OB_ARENA_NAME "nt-arena" /* what /proc calls its file */
+enum { OB_ARENA_MAGIC = 0x626f746e, OB_ARENA_VERSION = 2 };
+
 /* Page 0 of the arena. Fixed-width fields only: 32- and 64-bit processes share it. */
 struct ob_arena {
     uint32_t magic, version;
@@ -33,6 +36,8 @@ struct ob_arena {
     nt_ref watcher;                  /* the process that cleans up after the dead (ps_watch.c); 0: nobody yet */
     nt_ref roots[NT_ROOT_COUNT];
     uint64_t session;                /* random: the session's name */
+    uint32_t turns;                  /* goes up with each time the lock was held: for who reads without it (view.h) */
+    uint32_t pad;
     nt_ref free[OB_CLASS_COUNT];     /* by size class, linked through the first word */
     uint32_t first_names[2 + OB_NAME_BUCKETS]; /* the first struct ob_name_table */
 };
@@ -121,6 +126,8 @@ NTSTATUS ob_name_space_open(void);
 /* ---- handles (lock held) ------------------------------------------------------------------------- */
 
 enum { OB_HANDLE_INHERIT = 1, OB_HANDLE_PROTECT = 2 };
+/* A table's entries lie in chunks of one page. */
+enum { OB_HANDLE_CHUNK_BITS = 8, OB_HANDLE_LIMIT = 1 << 24 };
 struct ob_handle {
     nt_ref object;                   /* 0: free */
     ACCESS_MASK access;              /* free: index of the next free one */
@@ -167,6 +174,9 @@ NTSTATUS ob_handle_find(HANDLE handle, enum nt_type type, ACCESS_MASK wanted, st
 /* Takes the entry out; *fd is the caller's to close, without the lock. */
 NTSTATUS ob_handle_remove(HANDLE handle, int *fd);
 
+/* Entries of the ID table, in chunks. */
+enum { OB_ID_CHUNK_BITS = 8, OB_ID_CHUNK_LIMIT = 4096 };
+struct ob_id_entry { nt_ref object; uint32_t next; }; /* next: of those that are free */
 /* Any entry of the ID table by its index, from *index on; NULL: that was the last. */
 struct nt_object *ob_id_next(uint32_t *index);
 /* The list of free IDs may end wrongly. */
