@@ -86,6 +86,8 @@ struct cli_trace {
 void cli_trace_event(const struct cli_trace *trace, const struct ld_event *event);
 void cli_trace_call(const struct cli_trace *trace, const char *name, const uintptr_t *arguments, unsigned count,
                     uint32_t status, uint32_t thread);
+struct nt_told;
+void cli_trace_told(const struct cli_trace *trace, const struct nt_told *told);
 void cli_trace_missing_call(const struct cli_trace *trace, const char *name);
 
 /* ---- story.c: what -v tells. */
@@ -102,6 +104,10 @@ int cli_check_end(const char *program, const struct loader *loader, bool json); 
 /* ---- diff_maps.c: what the report has kept, as text or JSON. */
 extern const char cli_diff_maps_help[];
 bool cli_diff_maps_end(const char *program, bool all, bool json); /* false: not everything was told */
+
+/* ---- linux/told.c: --handles. The table at the start, and before the end, with what changed between. */
+void cli_handles_begin(void);
+void cli_handles_end(const char *program);
 
 /* ---- linux/report.c */
 struct nt_exception;

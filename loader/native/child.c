@@ -15,7 +15,7 @@
 
 /* Fixed widths: both hosts read it. Texts are offsets from its beginning. */
 struct lane {
-    uint32_t reference, stub_missing;
+    uint32_t reference, stub_missing, tell_handles;
     uint32_t trace_mask;
     int32_t trace_fd;
     uint32_t dll_set, companions, drive_c, host64, host32;
@@ -49,6 +49,7 @@ static struct lane *lane_get(void)
             text_put(lane, &at, places[i], texts[i]);
         lane->reference = options->reference;
         lane->stub_missing = options->stub_missing;
+        lane->tell_handles = options->tell_handles;
         lane->trace_mask = options->trace_mask;
         lane->trace_fd = options->trace_fd;
         *root = made;
@@ -138,6 +139,7 @@ bool native_child_open(int arena, uint32_t process, int word, struct native_opti
     options->host32 = text_get(lane, lane->host32);
     options->reference = lane->reference;
     options->stub_missing = lane->stub_missing;
+    options->tell_handles = lane->tell_handles;
     options->trace_mask = lane->trace_mask;
     options->trace_fd = lane->trace_fd;
     return true;

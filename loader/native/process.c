@@ -45,6 +45,8 @@ static bool kernel_open(struct ld_error *error)
         .finish = options->finish,
         .unhandled = options->unhandled,
         .spawn = native_spawn,
+        .tell = options->tell,
+        .ending = options->ending,
         .private_call = native_private_call,
     };
     nt_process.user_low = 0x10000;

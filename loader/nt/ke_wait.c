@@ -397,6 +397,7 @@ void ke_thread_end(struct nt_thread_object *thread, NTSTATUS exit_status)
     ke_mutants_abandon(thread);
     thread->exit_status = exit_status;
     thread->ended = nt_time_now();
+    ob_tell_process("ended", &thread->head, thread->process_id, thread->id, exit_status);
     thread->head.signal = 1;
     nt_ke_wake(&thread->head);
 }

@@ -51,6 +51,22 @@ struct nt_attributes { HANDLE root; ULONG attributes; struct nt_string name; };
 NTSTATUS nt_attributes_capture(const OBJECT_ATTRIBUTES *guest, struct nt_attributes *out);
 void nt_attributes_free(struct nt_attributes *attributes);
 
+/* ---- what is told of objects ------------------------------------------------------------------------- */
+
+/* One thing that happened to a handle, or to a process or thread (--trace=handle,process). */
+struct nt_told {
+    bool is_process;
+    const char *verb;            /* constant: created, opened, inherited, given, closed, destroyed; created, started, exits, ended */
+    const char *name;            /* of the object in the name space, UTF-8, during the call; NULL: none */
+    uint32_t type;               /* enum nt_type */
+    uint32_t object;             /* nt_ref */
+    uint32_t process;            /* ID; of a handle: whose table it is in, 0: in none */
+    uint32_t handle, access;
+    uint32_t handles;            /* that are open on the object now, in all processes */
+    uint32_t id;                 /* of the process or thread */
+    uint32_t status;             /* exit status; of "started": the Linux process */
+};
+
 /* ---- this process ------------------------------------------------------------------------------ */
 
 struct nt_spawn;
@@ -72,6 +88,8 @@ struct nt_config {
     void (*unhandled)(const struct nt_exception *record, const struct nt_context *context);
     /* Starts a Linux process for a child that is made already; NULL: this lane has none. */
     NTSTATUS (*spawn)(const struct nt_spawn *spawn);
+    void (*tell)(const struct nt_told *told); /* without the lock, in order; NULL: nobody listens */
+    void (*ending)(void);        /* this process is about to end: its handles are still open; may be NULL */
     /* Calls with numbers from NT_PRIVATE on: the guest half's own services. */
     NTSTATUS (*private_call)(uint32_t number, const uintptr_t *arguments);
 };

@@ -126,6 +126,9 @@ NTSTATUS nt_handle_give(nt_ref to, HANDLE handle, struct nt_descriptors *carried
 /* Maps GENERIC_* and MAXIMUM_ALLOWED to the type's own rights. */
 ACCESS_MASK nt_access_map(enum nt_type type, ACCESS_MASK access);
 
+/* Tells of a process or thread where somebody listens (nt_config.tell); the lock is not held. */
+void nt_tell_process(const char *verb, const struct nt_object *object, uint32_t process, uint32_t id, uint32_t status);
+
 /* ---- IDs: processes and threads share one number space, multiples of 4, never 0. */
 uint32_t nt_id_allocate(nt_ref object); /* 0: full */
 struct nt_object *nt_id_object(uint32_t id, enum nt_type type); /* referenced, NULL: nobody has it */

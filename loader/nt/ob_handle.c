@@ -121,6 +121,8 @@ NTSTATUS ob_table_insert(struct ob_handle_table *table, struct nt_object *object
     if (!index)
         return STATUS_INSUFFICIENT_RESOURCES;
     entry_fill(table, ob_table_entry(table, index), object, granted, flags, fd);
+    ob_tell_handle(table != own_table ? "given" : object->handles == 1 ? "created" : "opened", table, index, object, granted,
+                   object->handles);
     *out = (HANDLE)index * 4;
     return STATUS_SUCCESS;
 }
@@ -140,6 +142,7 @@ NTSTATUS ob_table_put(struct ob_handle_table *table, HANDLE handle, struct nt_ob
             return STATUS_INSUFFICIENT_RESOURCES;
     table->fresh = index + 1;
     entry_fill(table, ob_table_entry(table, index), object, access, flags, fd);
+    ob_tell_handle("inherited", table, index, object, access, object->handles);
     return STATUS_SUCCESS;
 }
 
@@ -221,6 +224,7 @@ NTSTATUS ob_table_remove(struct ob_handle_table *table, HANDLE handle, int *fd)
     if (entry->flags & OB_HANDLE_PROTECT)
         return STATUS_HANDLE_NOT_CLOSABLE;
     struct nt_object *object = ob_at(entry->object);
+    ob_tell_handle("closed", table, (uint32_t)(handle >> 2), object, entry->access, object->handles - 1);
     *fd = entry->fd;
     entry->object = 0;
     OB_ORDER();
@@ -250,6 +254,7 @@ void ob_handles_close_all(nt_ref *place)
         struct nt_object *object = ob_at(entry->object);
         if (!object)
             continue;
+        ob_tell_handle("closed", table, index, object, entry->access, object->handles - 1);
         entry->object = 0;
         OB_ORDER();
         ob_object_handle_closed(object);

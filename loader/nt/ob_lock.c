@@ -121,6 +121,8 @@ void nt_unlock(void)
     assert((old & ~OB_LOCK_WAITERS) == own_id);
     if (old & OB_LOCK_WAITERS)
         ob_futex_wake(&ob_arena->lock, 1);
+    if (nt_config.tell)
+        ob_tell_flush();
     if (!count)
         return;
     /* The memory may have got a new owner meanwhile: everybody who sleeps on a futex expects false alarms. */

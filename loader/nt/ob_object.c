@@ -86,6 +86,7 @@ void ob_object_unreference(struct nt_object *object)
     if (--object->references)
         return;
     assert(!object->handles && !object->name && !object->waiters);
+    ob_tell_handle("destroyed", NULL, 0, object, 0, 0);
     if (nt_type_destroy[object->type])
         nt_type_destroy[object->type](object);
     object->type = NT_ANY;

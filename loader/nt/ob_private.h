@@ -174,6 +174,14 @@ NTSTATUS ob_handle_find(HANDLE handle, enum nt_type type, ACCESS_MASK wanted, st
 /* Takes the entry out; *fd is the caller's to close, without the lock. */
 NTSTATUS ob_handle_remove(HANDLE handle, int *fd);
 
+/* ---- telling (ob_tell.c): nothing where nobody listens. table NULL: in none */
+void ob_tell_handle(const char *verb, const struct ob_handle_table *table, uint32_t index, const struct nt_object *object,
+                    ACCESS_MASK access, uint32_t handles);
+void ob_tell_process(const char *verb, const struct nt_object *object, uint32_t process, uint32_t id, uint32_t status);
+void ob_tell_flush(void);            /* lock not held: what was kept under it is told */
+
+/* ---- IDs (lock held) ------------------------------------------------------------------------------ */
+
 /* Entries of the ID table, in chunks. */
 enum { OB_ID_CHUNK_BITS = 8, OB_ID_CHUNK_LIMIT = 4096 };
 struct ob_id_entry { nt_ref object; uint32_t next; }; /* next: of those that are free */

@@ -148,6 +148,8 @@ static NTSTATUS process_start(struct creation *creation)
     NTSTATUS status = nt_config.spawn(&spawn);
     close(word[1]);
     if (!status) {
+        nt_tell_process("started", &creation->process->head, creation->process->parent_id, creation->process->id,
+                        creation->process->host_pid);
         ps_watch_poke();
         status = word_await(word[0]);
     }

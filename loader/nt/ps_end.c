@@ -61,7 +61,7 @@ void ps_process_end(struct nt_process_object *process, NTSTATUS status)
     if (process->life == NT_PROCESS_ENDED)
         return;
     process->head.references++;
-    if (process->exit_status == STATUS_PENDING)
+    if (process->life != NT_PROCESS_ENDING) /* else it is told already; it may be 259, which looks like none */
         process->exit_status = status;
     if (!process->ended)
         process->ended = nt_time_now();
@@ -71,6 +71,7 @@ void ps_process_end(struct nt_process_object *process, NTSTATUS status)
     if (nt_job_process_ended)
         nt_job_process_ended(process);
     process->life = NT_PROCESS_ENDED;
+    ob_tell_process("ended", &process->head, process->parent_id, process->id, process->exit_status);
     process->head.signal = 1;
     nt_ke_wake(&process->head);
     if (process->held) {
@@ -86,6 +87,8 @@ void ps_process_end(struct nt_process_object *process, NTSTATUS status)
 void nt_ps_process_exit(NTSTATUS status)
 {
     struct nt_process_object *process = nt_at(nt_process.object);
+    if (nt_config.ending)
+        nt_config.ending();
     nt_lock();
     if (process->life != NT_PROCESS_ENDING) { /* else another process has told how it ends */
         process->exit_status = status;
@@ -93,6 +96,7 @@ void nt_ps_process_exit(NTSTATUS status)
     }
     status = process->exit_status;
     process->ended = nt_time_now();
+    ob_tell_process("exits", &process->head, process->parent_id, process->id, status);
     ob_handles_close_all(&process->handle_table); /* files that are to be deleted on close go now */
     nt_unlock();
     nt_io_restore();

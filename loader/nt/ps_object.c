@@ -44,8 +44,10 @@ NTSTATUS ps_process_new(uint32_t life, struct nt_process_object **out)
     process->exit_status = STATUS_PENDING;
     process->created = nt_time_now();
     process->id = nt_id_allocate(nt_ref_of(object));
-    if (process->id)
+    if (process->id) {
+        nt_tell_process("created", object, process->parent_id, process->id, STATUS_PENDING);
         return STATUS_SUCCESS;
+    }
     nt_object_release(object);
     return STATUS_INSUFFICIENT_RESOURCES;
 }
@@ -64,8 +66,10 @@ NTSTATUS ps_thread_new(struct nt_process_object *process, struct nt_thread_objec
     thread->exit_status = STATUS_PENDING;
     thread->created = nt_time_now();
     thread->id = nt_id_allocate(nt_ref_of(object));
-    if (thread->id)
+    if (thread->id) {
+        nt_tell_process("created", object, process->id, thread->id, STATUS_PENDING);
         return STATUS_SUCCESS;
+    }
     nt_object_release(object);
     return STATUS_INSUFFICIENT_RESOURCES;
 }

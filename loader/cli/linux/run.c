@@ -25,10 +25,11 @@ static const char help[] =
     "What is told (on stderr; stdout is the guest's alone)\n"
     "  -v, --verbose        the story of the loading, for a person\n"
     "  --trace=LIST         one line an event: find, open, place, fill, relocate, bind, tls, protect, order, init,\n"
-    "                       start, thread, unload, syscall or all, separated by commas\n"
+    "                       start, thread, unload, syscall, handle, process or all, separated by commas\n"
     "  --trace-file=FILE    these lines into FILE\n"
     "  --html=PAGE          all of it as one self-contained page: written when the first thread is about to run, and\n"
     "                       again with the exit code when the process ends\n"
+    "  --handles            the handle table of each process before its end, and what changed since its start\n"
     "  --status-file=FILE   the exit code with all 32 bits: \"DECIMAL HEX HOW\\n\", HOW being exited, exception\n"
     "                       (nobody handled it) or refused (not started; the code is Windows' for that)\n"
     "What is done\n"
@@ -51,7 +52,7 @@ static const char help[] =
     "not there. A guest can use these numbers too: the status file tells the difference.\n";
 
 enum { OPTION_TRACE = 256, OPTION_TRACE_FILE, OPTION_CHECK, OPTION_OCCUPY, OPTION_MISSING, OPTION_STATUS_FILE, OPTION_ENV, OPTION_CLEAR_ENV,
-       OPTION_DLL_PATH, OPTION_JSON, OPTION_LANE, OPTION_STOP_AT, OPTION_HTML, OPTION_ALL };
+       OPTION_DLL_PATH, OPTION_JSON, OPTION_LANE, OPTION_STOP_AT, OPTION_HTML, OPTION_ALL, OPTION_HANDLES };
 
 static const struct option options[] = {
     {"help", no_argument, NULL, 'h'},
@@ -70,6 +71,7 @@ static const struct option options[] = {
     {"stop-at", required_argument, NULL, OPTION_STOP_AT},
     {"html", required_argument, NULL, OPTION_HTML},
     {"all", no_argument, NULL, OPTION_ALL},
+    {"handles", no_argument, NULL, OPTION_HANDLES},
     {0},
 };
 
@@ -79,7 +81,7 @@ static struct {
     struct ld_trace trace;
     const char *program, *trace_file, *status_file, *dll_path, *page;
     intptr_t status_fd; /* -1: nobody asked */
-    bool check, json, story;
+    bool check, json, story, handles;
     bool diff, all; /* diff-maps: loaded, told step by step, not started */
     bool reference; /* --lane=reference */
     bool unhandled; /* an exception ends the process */
@@ -119,6 +121,16 @@ static void on_event(void *context, const struct ld_event *event)
 static void on_call(const char *name, const uintptr_t *arguments, unsigned count, NTSTATUS status, uint32_t thread)
 {
     cli_trace_call(&run.lines, name, arguments, count, status, thread);
+}
+
+static void on_told(const struct nt_told *told)
+{
+    cli_trace_told(&run.lines, told);
+}
+
+static void on_ending(void)
+{
+    cli_handles_end(run.program);
 }
 
 static void on_missing_call(const char *name)
@@ -227,6 +239,7 @@ static int option_take(int option)
         return ld_trace_parse(optarg, &run.lines.mask, &bad) ? 0 : wrong("--trace knows no such word", bad);
     case OPTION_TRACE_FILE: run.trace_file = optarg; return 0;
     case OPTION_CHECK: run.check = true; return 0;
+    case OPTION_HANDLES: run.handles = true; return 0;
     case OPTION_JSON: run.json = true; return 0;
     case OPTION_MISSING: return strcmp(optarg, "stub") ? wrong("--missing knows only stub", optarg) : 0; /* likewise */
     case OPTION_LANE:
@@ -319,6 +332,11 @@ static void lane_fill(struct native_options *lane)
         lane->trace_call = on_call;
         lane->missing_call = on_missing_call;
     }
+    if (run.lines.mask & (1u << LD_HANDLE | 1u << LD_PROCESS))
+        lane->tell = on_told;
+    lane->tell_handles = run.handles;
+    if (run.handles)
+        lane->ending = on_ending;
     run.trace = (struct ld_trace){.mask = run.lines.mask | (run.story || run.page || run.diff ? CLI_STORY_PHASES : 0) |
                                        (run.stop_at ? 1u << LD_BIND : 0), .sink = on_event};
 }
@@ -351,6 +369,8 @@ static int start(struct native_options *lane)
         status_write(error.ntstatus ? error.ntstatus : LD_STATUS_UNSUCCESSFUL, "refused");
         return cli_status_of(&error);
     }
+    if (run.handles)
+        cli_handles_begin();
     if (run.stop_at == STOP_READY)
         stop_here();
     native_start();
@@ -366,11 +386,15 @@ int cli_member(int count, char **arguments)
         return CLI_USAGE_OR_WORLD; /* nobody waits for it any more */
     run.program = lane.program;
     run.lines = (struct cli_trace){.fd = lane.trace_fd, .mask = lane.trace_mask};
+    run.handles = lane.tell_handles;
     const char *hosts[] = {lane.host64, lane.host32};
     lane_fill(&lane);
     lane.host64 = hosts[0], lane.host32 = hosts[1];
-    if (native_prepare(&lane, &error))
+    if (native_prepare(&lane, &error)) {
+        if (run.handles)
+            cli_handles_begin();
         native_start();
+    }
     cli_tell(run.program, &error);
     native_child_refused(&error);
 }
