@@ -49,7 +49,8 @@ NTSTATUS native_image_open(const char *unix_path, struct nt_image_facts *facts)
     struct pe_error error;
     enum host_result result = host->file_open(host, unix_path, &file);
     if (result)
-        return result == HOST_NOT_FOUND ? STATUS_OBJECT_NAME_NOT_FOUND : STATUS_INVALID_FILE_FOR_SECTION;
+        return result == HOST_NOT_FOUND ? STATUS_OBJECT_NAME_NOT_FOUND : result == HOST_DENIED ? STATUS_ACCESS_DENIED :
+               result == HOST_NOT_A_FILE ? STATUS_FILE_IS_A_DIRECTORY : STATUS_INVALID_FILE_FOR_SECTION;
     memset(&error, 0, sizeof error);
     NTSTATUS status = STATUS_SUCCESS;
     if (pe_open(&image, (struct pe_span){file.bytes, file.size}, PE_FORM_FILE, &error))

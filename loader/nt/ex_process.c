@@ -182,7 +182,8 @@ static NTSTATUS number_of(const struct nt_process_object *process, ULONG class, 
     case 21: *size = sizeof(ULONG_PTR); *number = ex_affinity(); break;
     case 22: *number = own.priority_boost_off; break;
     case 24: *number = 1; break;                            /* session */
-    case 26: *size = sizeof(ULONG_PTR); *number = 0; break; /* WoW64: the process is what the machine is */
+    /* Where the PEB of a 32-bit process on a 64-bit system is. To a 32-bit one the system is as wide as it is itself. */
+    case 26: *size = sizeof(ULONG_PTR); *number = NT_WIDTH(0, process->machine == 0x14c ? (ULONG_PTR)process->peb : 0); break;
     case 29: *number = own.break_on_termination; break;
     case 31: *number = own.debug_flags; break;              /* 1: children are not debugged */
     case 33: *number = own.io_priority; break;

@@ -18,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PROCESS_INHERIT_HANDLES = 4, THREAD_SUSPENDED = 1, PROCESS_SUSPENDED = 0x200 };
+enum { PROCESS_INHERIT_HANDLES = 4, THREAD_SUSPENDED = 1, PROCESS_SUSPENDED = 0x200, STARTF_USESTDHANDLES = 0x100 };
 enum { PROCESS_CREATE_PROCESS = 0x80, IMAGE_IS_DLL = 0x2000 };
 
 struct creation {
@@ -101,7 +101,8 @@ static NTSTATUS objects_make(struct creation *creation)
     return status;
 }
 
-/* Without inheritance a console program still gets the standard handles, under values of its own. */
+/* Without inheritance, or where a list restricts it, a program still gets the standard handles of its creator, under values
+ * of its own; not those that the creator has chosen for it (STARTF_USESTDHANDLES), which it would have to let inherit. */
 static void standard_give(struct creation *creation)
 {
     for (int i = 0; i < 3; i++) {
@@ -117,7 +118,8 @@ static NTSTATUS bequeath(struct creation *creation)
     NTSTATUS status = STATUS_SUCCESS;
     if (creation->process_flags & PROCESS_INHERIT_HANDLES)
         status = nt_handles_inherit(creation->process->handle_table, creation->wish.list, creation->wish.list_count, &creation->carried);
-    else
+    if (!status && (!(creation->process_flags & PROCESS_INHERIT_HANDLES) || creation->wish.list) &&
+        !(creation->birth->start_flags & STARTF_USESTDHANDLES))
         standard_give(creation);
     return status ? status : block_put(creation->birth, creation->birth->size, &creation->process->birth);
 }

@@ -17,8 +17,10 @@ int main(void)
     CloseHandle(file);
     snprintf(line, sizeof line, "\"%s\" one \"two words\"", path);
     fflush(stdout);
-    check("it is started", CreateProcessA(NULL, line, NULL, NULL, FALSE, 0, NULL, NULL, &startup, &child));
-    show("its exit code", start_finish(&child));
+    BOOL started = CreateProcessA(NULL, line, NULL, NULL, FALSE, 0, NULL, NULL, &startup, &child);
+    DWORD code = start_finish(&child);
+    check("it is started", started);
+    show("its exit code", code);
     check("it is deleted", DeleteFileA(path));
     return sample_wrong_facts;
 }

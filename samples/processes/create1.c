@@ -34,10 +34,10 @@ int main(void)
 
     printf("CreateProcess with a path as the application's name\n");
     fflush(stdout);
-    check("created", CreateProcessA(program, NULL, NULL, NULL, FALSE, 0, NULL, NULL, &startup, &child));
-    if (!child.hProcess)
-        return 100;
-    WaitForSingleObject(child.hProcess, PATIENCE);
+    BOOL created = CreateProcessA(program, NULL, NULL, NULL, FALSE, 0, NULL, NULL, &startup, &child);
+    if (created)
+        WaitForSingleObject(child.hProcess, PATIENCE);
+    check("created", created);
     given_back(&child);
     show("its exit code", start_finish(&child));
     refused("a name without a path means the current directory", "create_child.exe");

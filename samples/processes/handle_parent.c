@@ -20,15 +20,25 @@ static HANDLE high(HANDLE event)
     return last;
 }
 
+static void finish(const char *what, int created, PROCESS_INFORMATION *child)
+{
+    DWORD code = start_finish(child);
+
+    check(what, created);
+    show("A: B's exit code", code);
+}
+
 static void unsignalled(void)
 {
     HANDLE event = high(start_event(FALSE, FALSE)), ready = high(start_event(FALSE, FALSE));
     PROCESS_INFORMATION child;
 
     printf("an event that is not signalled\n");
-    check("A: B is created and inherits", start(start_beside("handle_child.exe"), 0, TRUE, &child, "wait " START_HANDLE " " START_HANDLE,
-                                               start_number(event), start_number(ready)));
-    check("A: B says that it waits", WaitForSingleObject(ready, PATIENCE) == WAIT_OBJECT_0);
+    int created = start(start_beside("handle_child.exe"), 0, TRUE, &child, "wait " START_HANDLE " " START_HANDLE, start_number(event),
+                        start_number(ready));
+    int waits = WaitForSingleObject(ready, PATIENCE) == WAIT_OBJECT_0;
+    check("A: B was created and inherits", created); /* told when B is silent: both write to one file */
+    check("A: B says that it waits", waits);
     check("A: it is running still", start_running(child.hProcess));
     fflush(stdout);
     SetEvent(event);
@@ -43,9 +53,8 @@ static void signalled(void)
     PROCESS_INFORMATION child;
 
     printf("an event that is signalled from the start and resets itself\n");
-    check("A: B is created and inherits",
-          start(start_beside("handle_child.exe"), 0, TRUE, &child, "signalled " START_HANDLE, start_number(event)));
-    show("A: B's exit code", start_finish(&child));
+    int created = start(start_beside("handle_child.exe"), 0, TRUE, &child, "signalled " START_HANDLE, start_number(event));
+    finish("A: B was created and inherits", created, &child);
     check("A: it is reset here too", WaitForSingleObject(event, 0) == WAIT_TIMEOUT);
     CloseHandle(event);
 }
@@ -55,8 +64,8 @@ static void not_inherited(const char *what, HANDLE event, BOOL inherit)
     PROCESS_INFORMATION child;
 
     printf("%s\n", what);
-    check("A: B is created", start(start_beside("handle_child.exe"), 0, inherit, &child, "none " START_HANDLE, start_number(event)));
-    show("A: B's exit code", start_finish(&child));
+    int created = start(start_beside("handle_child.exe"), 0, inherit, &child, "none " START_HANDLE, start_number(event));
+    finish("A: B was created", created, &child);
     CloseHandle(event);
 }
 
@@ -74,14 +83,12 @@ static void listed(void)
                                          UpdateProcThreadAttribute(startup.lpAttributeList, 0, PROC_THREAD_ATTRIBUTE_HANDLE_LIST, &named,
                                                                    sizeof named, NULL, NULL));
     snprintf(line, sizeof line, "none " START_HANDLE, start_number(left_out));
-    check("A: B is created", start_with(start_beside("handle_child.exe"), EXTENDED_STARTUPINFO_PRESENT, TRUE, &startup.StartupInfo,
-                                        &child, line));
-    show("A: B's exit code, asked for the other", start_finish(&child));
+    int created = start_with(start_beside("handle_child.exe"), EXTENDED_STARTUPINFO_PRESENT, TRUE, &startup.StartupInfo, &child, line);
+    finish("A: B was created, and asked for the other", created, &child);
     snprintf(line, sizeof line, "wait " START_HANDLE " " START_HANDLE, start_number(named), start_number(named));
     ResetEvent(named); /* and B's own SetEvent of READY is what signals it */
-    check("A: B is created", start_with(start_beside("handle_child.exe"), EXTENDED_STARTUPINFO_PRESENT, TRUE, &startup.StartupInfo,
-                                        &child, line));
-    show("A: B's exit code, asked for the one that is named", start_finish(&child));
+    created = start_with(start_beside("handle_child.exe"), EXTENDED_STARTUPINFO_PRESENT, TRUE, &startup.StartupInfo, &child, line);
+    finish("A: B was created, and asked for the one that is named", created, &child);
     DeleteProcThreadAttributeList(startup.lpAttributeList);
     CloseHandle(named);
     CloseHandle(left_out);

@@ -52,14 +52,15 @@ static int generation(int number, DWORD parent, DWORD grandparent)
     PROCESS_INFORMATION child;
     char what[64], name[MAX_PATH];
     DWORD threads = 0;
+    int created;
 
     snprintf(what, sizeof what, "%*sgeneration %d: its parent is who created it", number, "", number);
     descends(what, parent);
     if (number < 3) {
         check("  and the parent's parent, seen from here", parent_of(parent, &threads, name) == grandparent || grandparent == 0);
-        check("  it creates the next one", start(start_own_path(), 0, FALSE, &child, "generation %d %lx %lx", number + 1,
-                                                 GetCurrentProcessId(), parent));
+        created = start(start_own_path(), 0, FALSE, &child, "generation %d %lx %lx", number + 1, GetCurrentProcessId(), parent);
         sample_wrong_facts += (int)start_finish(&child);
+        check("  it has created the next one", created);
     } else
         check("   and the parent's parent, seen from here", parent_of(parent, &threads, name) == grandparent);
     return sample_wrong_facts;
