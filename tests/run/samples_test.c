@@ -204,7 +204,8 @@ static void row_runs(void **state)
     } else {
         bool is_exception = lines_with(run.process.errors, "unhandled exception") != 0;
         status_hold(&run, row->exit, is_exception ? "exception" : "exited");
-        steps_hold(&run, row, &facts);
+        if (!table_row_has(row, "children"))
+            steps_hold(&run, row, &facts);
     }
     run_end(&run);
 }
@@ -375,7 +376,8 @@ static void environment_can_be_made(void **state)
     run_end(&run);
 }
 
-int main(void)
+/* One word: a pattern for the names of the tests to be run ("x86 create*"). */
+int main(int count_of_words, char **words)
 {
     static const struct CMUnitTest single[] = {
         cmocka_unit_test(graph_moves_one_of_two), cmocka_unit_test(reference_lane_runs),
@@ -388,6 +390,8 @@ int main(void)
     size_t size, count = 0;
     setenv("PELOAD_DRIVE_C", TEST_BUILD "/tests/drive_c", 1);
     unsetenv("PELOAD_GREETING");
+    if (count_of_words > 1)
+        cmocka_set_test_filter(words[1]);
     for (size_t i = 0; i < sizeof machines / sizeof *machines && (!i || !access(TEST_BUILD "/peload32", X_OK)); i++) {
         char *rest = text_read(EXPECTED "table.txt", &size), *line;
         while (rest && (line = strsep(&rest, "\n")) && count < TABLE_ROWS)

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { TABLE_WORDS = 32, TABLE_ROWS = 200 };
+enum { TABLE_WORDS = 32, TABLE_ROWS = 400 };
 
 struct table_machine { const char *name, *other, *folder; };
 
