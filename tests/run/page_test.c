@@ -367,6 +367,37 @@ static void test_large_page(void **state)
     printf("page of system_dlls.exe: shown after %.0f ms\n", browser_number(&browser, "return performance.timing.loadEventEnd - performance.timing.navigationStart"));
 }
 
+/* Two lanes beside each other: the verdict, each difference, and the other lane at a click. */
+static void test_compare_page(void **state)
+{
+    (void)state;
+    char *text = told((const char *[]){PELOAD, "compare", "--lanes=native,reference", "--html=" PAGES "compare.html", HELLO, NULL}, 0);
+    unsigned differences = 0;
+    assert_int_equal(sscanf(strstr(text, "entry: "), "entry: %u differences", &differences), 1);
+    free(text);
+    char *page = page_read(PAGES "compare.html");
+    assert_non_null(strstr(page, "\"kind\":\"snapshot\",\"lane\":\"native\""));
+    assert_int_equal(occurrences(page, "</script>"), 2);
+    free(page);
+    NEEDS_BROWSER();
+    look(PAGES "compare.html", "lang=en");
+    char count[64];
+    snprintf(count, sizeof count, "%u of %u", differences, differences);
+    text_is("return document.querySelector('#differences .count').textContent", count);
+    text_is("return [...document.querySelectorAll('#differences svg .head')].map(e => e.textContent).join()", "native,reference");
+    text_is("return document.querySelector('#differences .verdict').className", "verdict good");
+    const char *modules = "return document.querySelectorAll('table.modules tbody tr').length";
+    double native = browser_number(&browser, modules);
+    text_is("document.querySelectorAll('.lanes button')[1].click(); return document.querySelector('.lanes [aria-pressed=true]').textContent", "reference");
+    assert_true(browser_number(&browser, modules) == native - 1); /* without the native lane's guest half */
+    search("differences", "redirection");
+    assert_true(browser_number(&browser, "return document.querySelectorAll('#differences-table tr.heading').length") == 1);
+    assert_true(browser_size(&browser, 360, 800));
+    look(PAGES "compare.html", "lang=zh");
+    assert_true(browser_number(&browser, "return document.documentElement.scrollWidth") <= 360);
+    assert_true(browser_size(&browser, 1280, 900));
+}
+
 static int begin(void **state)
 {
     (void)state;
@@ -394,6 +425,7 @@ int main(void)
         cmocka_unit_test(test_page_loads), cmocka_unit_test(test_slider_moves_the_load), cmocka_unit_test(test_ladder_agrees_with_objdump),
         cmocka_unit_test(test_search_filters), cmocka_unit_test(test_language_and_theme), cmocka_unit_test(test_focus_tells_addresses),
         cmocka_unit_test(test_no_sideways_scroll), cmocka_unit_test(test_hostile_names_in_the_browser), cmocka_unit_test(test_large_page),
+        cmocka_unit_test(test_compare_page),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }

@@ -115,23 +115,32 @@ function modulesOfSnapshot(snapshot) {
     if (typeof from.tls_index === "number" && from.tls_index >= 0)
       module.tls = { slot: from.tls_index, size: null };
     for (const section of from.sections || [])
-      module.parts.push({ base: module.base + number(section.rva), size: number(section.size), section: section.name, rights: rightsOf(section.rights), verb: "raw" });
+      module.parts.push({ base: module.base + number(section.rva), size: number(section.size), section: section.name, rights: rightsOf(section.rights), verb: "raw",
+                          offset: number(section.raw_offset), bytes: section.raw_size });
+    if (from.relocations)
+      for (const page of from.relocations.by_page || [])
+        module.pages.push({ address: module.base + number(page.rva), count: page.count });
     for (const exporter of from.imports || [])
-      for (const f of exporter.functions || []) {
-        module.slots.push({ slot: module.base + number(f.slot_rva), to: number(f.value), name: f.name || "#" + f.ordinal, from: exporter.module,
-                            lands: f.target && f.target.module ? f.target.module + "!" + f.target.export : null });
-        module.needs.add((f.target && f.target.module || exporter.module).toLowerCase());
+      for (const [name, slot, value, lands, as] of exporter.functions || []) {
+        const target = lands === undefined ? exporter.module : lands;
+        module.slots.push({ slot: module.base + number(slot), to: number(value), name, from: exporter.module, lands: lands === "" ? null : target + "!" + (as || name) });
+        module.needs.add((target || exporter.module).toLowerCase());
       }
     return module;
   });
 }
 
+/* Where the machine does not say what was allocated together, neighbours of one module, or of one use, are. */
 function regionsOfSnapshot(snapshot) {
-  return (snapshot.regions || []).filter(region => region.state !== "free").map(region => ({
-    base: number(region.base), size: number(region.size), allocation: number(region.allocation_base), type: region.type || "private",
-    committed: /commit/.test(region.state), rights: rightsOf(region.rights), use: region.type === "image" && region.module || region.use,
-    section: region.type === "image" && region.use !== region.module ? region.use : null,
-  }));
+  const bases = new Map((snapshot.modules || []).map(module => [module.name, number(module.base)])), regions = [];
+  for (const from of snapshot.regions || []) {
+    const base = number(from.base), size = from.size, last = regions[regions.length - 1], use = from.module || from.use;
+    const alike = last && last.base + last.size === base && last.use === use && (use || last.committed === (from.state === "commit"));
+    const allocation = number(from.allocation_base) ?? (from.module ? bases.get(from.module) : alike ? last.allocation : base);
+    regions.push({ base, size, allocation, type: from.type || "private", committed: from.state === "commit",
+                   rights: rightsOf(from.rights) | (from.guard ? RIGHT_GUARD : 0), use, section: from.module && from.use !== from.module ? from.use : null });
+  }
+  return regions;
 }
 
 /* ---- one lane's view, and the page's subject ---- */
@@ -174,7 +183,7 @@ const address = value => hex(value, DIGITS);
 
 /* The steps that can be shown: those of the run, or, where nothing was run, those that the plan foretells. */
 const STEPS = DATA.events ? VIEWS[0].phases.map(phase => phase.name) : VIEWS.length ? [] : ["file", "placed", "filled", "protected"];
-const stepName = () => STEPS[state.step] || "protected";
+const stepName = () => STEPS[state.step] || (VIEWS.length ? "started" : "protected");
 const STEP_ORDER = ["file", "placed", "filled", "relocated", "bound", "tls", "protected", "started", "ended"];
 const reached = name => STEP_ORDER.indexOf(stepName()) >= STEP_ORDER.indexOf(name);
 

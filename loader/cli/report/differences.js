@@ -4,25 +4,26 @@ function differencesSection(comparison) {
   const all = comparison.differences || [], unexplained = comparison.unexplained || 0;
   const verdict = unexplained ? t("not_explained", { n: grouped(unexplained), all: grouped(all.length) }) : all.length ? t("explained", { n: grouped(all.length) }) : t("identical");
   const counts = Object.entries(comparison.counts || {}).filter(([, count]) => count), most = Math.max(...counts.map(([, count]) => count), 1);
-  const choice = h("select", { "aria-label": t("c_class") }, h("option", { value: "" }, t("all_classes")), counts.map(([name]) => h("option", { value: name }, name)));
+  const choice = h("select", { "aria-label": t("c_class") }, h("option", { value: "" }, t("all_classes")), counts.map(([name]) => h("option", { value: name }, className(name))));
   const bars = h("div", { class: "classes" }, counts.map(([name, count]) => {
     const bar = h("i", { class: "bar" + (name === "unexplained" ? " bad" : "") });
     bar.style.width = 4 + 96 * Math.log(1 + count) / Math.log(1 + most) + "%";
     return h("button", { type: "button", onclick: () => { choice.value = name; choice.dispatchEvent(new Event("change")); } },
-      h("span", {}, name), h("span", { class: "right mono" }, grouped(count)), h("span", { class: "bar-holder" }, bar));
+      h("span", {}, className(name)), h("span", { class: "right mono" }, grouped(count)), h("span", { class: "bar-holder" }, bar));
   }));
   const side = index => nameOfSide(index === 0 ? comparison.a : comparison.b, index);
-  const columns = [{ key: "c_class" }, { key: "c_module" }, { key: "c_rva" }, { key: "side_a" }, { key: "side_b" }, { key: "c_cause" }];
+  const columns = [{ key: "c_module" }, { key: "c_rva" }, { key: "side_a" }, { key: "side_b" }, { key: "c_what" }];
   WORDS.side_a = [side(0), side(0)];
   WORDS.side_b = [side(1), side(1)];
   const plain = value => value === null || value === undefined ? "—" : typeof value === "object" ? JSON.stringify(value) : String(value);
-  const rows = [...all].sort((x, y) => (y.class === "unexplained") - (x.class === "unexplained")).map(one => ({ group: one.class,
-    text: [one.class, one.module, one.rva, plain(one.a), plain(one.b), one.cause, one.text].join(" ").toLowerCase(),
-    make: () => h("tr", { class: one.class === "unexplained" ? "bad" : null }, h("td", {}, h("span", { class: "tag" + (one.class === "unexplained" ? " bad" : "") }, one.class)), h("td", {}, one.module || ""),
-      h("td", { class: "mono" }, one.rva || ""), h("td", { class: "mono value" }, plain(one.a)), h("td", { class: "mono value" }, plain(one.b)),
-      h("td", {}, [one.cause, one.text].filter(Boolean).join(" · "))) }));
-  return section("differences", null, h("p", { class: "verdict " + (unexplained ? "bad" : "good") }, verdict), sidesDrawn(), bars,
-    all.length ? searchList("differences", columns, rows, "search_imports", choice) : null);
+  const rows = [...all].sort((x, y) => (y.class === "unexplained") - (x.class === "unexplained")).map(one => ({ group: one.class, heading: className(one.class) + (one.cause ? " · " + one.cause : ""),
+    text: [one.class, className(one.class), one.module, one.rva, plain(one.a), plain(one.b), one.cause, one.text].join(" ").toLowerCase(),
+    make: () => h("tr", { class: one.class === "unexplained" ? "bad" : null }, h("td", {}, one.module || t("process_word")),
+      h("td", { class: "mono" }, one.rva || ""), h("td", { class: "mono value" }, plain(one.a)), h("td", { class: "mono value" }, plain(one.b)), h("td", {}, one.text)) }));
+  const ends = [comparison.a, comparison.b].filter(one => one && typeof one === "object").map(one =>
+    [t("lane_word", { lane: one.lane }), one.at, one.image_base, one.exit && t("exit_code", { code: one.exit })].filter(Boolean).join(" · "));
+  return section("differences", null, h("p", { class: "verdict " + (unexplained ? "bad" : "good") }, verdict), h("p", { class: "quiet" }, ends.join("  —  ")), sidesDrawn(), bars,
+    all.length ? searchList("differences", columns, rows, "search_differences", choice) : null);
 }
 
 function nameOfSide(side, index) {

@@ -2,13 +2,15 @@
 
 const BATCH = 60;
 
-/* A list with a search field: `rows` are {text, cells()}; only what is looked at is made. */
+/* A list with a search field: `rows` are {text, make()}, only what is looked at is made. Rows with a `heading` stand under it;
+ * a row of another `group` goes where `extra` chooses one. */
 function searchList(id, columns, rows, hint, extra) {
   const body = h("tbody"), count = h("span", { class: "count", role: "status" }), more = h("button", { type: "button", class: "more" });
   const input = h("input", { type: "search", id: id + "-search", placeholder: t(hint), "aria-label": t("search"), autocomplete: "off", spellcheck: "false" });
   let shown = BATCH, fit = rows;
   const draw = () => {
-    put(body, fit.slice(0, shown).map(row => row.element || (row.element = row.make())));
+    put(body, fit.slice(0, shown).map((row, i) => [row.heading && (!i || fit[i - 1].heading !== row.heading) ?
+      h("tr", { class: "heading" }, h("td", { colspan: columns.length }, row.heading)) : null, row.element || (row.element = row.make())]));
     if (!fit.length)
       body.append(h("tr", {}, h("td", { colspan: columns.length, class: "quiet" }, t("nothing"))));
     count.textContent = t("found", { n: grouped(fit.length), all: grouped(rows.length) });

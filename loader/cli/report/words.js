@@ -90,17 +90,29 @@ const WORDS = {
   /* differences */
   verdict: ["verdict", "结论"], unexplained: ["unexplained", "无法解释"], explained: ["{n} differences, each one explained", "{n} 处差异，均有解释"],
   not_explained: ["{n} of {all} differences are not explained", "{all} 处差异中有 {n} 处无法解释"], identical: ["no difference", "没有差异"],
+  search_differences: ["class, module, address or value", "类别、模块、地址或值"], c_what: ["what differs", "差异内容"],
   all_classes: ["all classes", "所有类别"], side: ["Side", "一侧"],
 
   /* summary */
   for_machine: ["{format} for {machine}", "{format}，{machine}"], program: ["program", "程序"], dll: ["DLL", "DLL"], lane_word: ["lane {lane}", "{lane} 通道"],
-  process: ["process {id}", "进程 {id}"], exit_code: ["exit code {code}", "退出码 {code}"], was_refused: ["not loadable", "无法装载"], still: ["running when written", "写成时仍在运行"],
+  process_word: ["process", "进程"], process: ["process {id}", "进程 {id}"], exit_code: ["exit code {code}", "退出码 {code}"], was_refused: ["not loadable", "无法装载"], still: ["running when written", "写成时仍在运行"],
   overview_file: ["file", "文件"], overview_image: ["image", "镜像"], overview_process: ["process", "进程"],
   on_disk: ["on disk", "磁盘上"], in_memory: ["in memory", "内存中"], alive: ["with a thread", "有了线程"], stretch: ["stretch", "拉伸"], start: ["start", "启动"],
   legend: ["Legend", "图例"], addresses: ["addresses", "地址"], place_hint: ["Point at anything, or move with the arrow keys, to read its addresses here.", "指向任意部分，或用方向键移动，即可在此读取其地址。"],
   keys: ["Keys: ← → steps, / search, arrow keys within a picture.", "按键：← → 切换步骤，/ 搜索，图中用方向键移动。"],
   made_by: ["Written by peload {version}. This page needs no network.", "由 peload {version} 生成。本页无需网络。"],
 };
+
+/* The classes of a comparison; a class that is not here keeps its own name. */
+const CLASSES = {
+  unexplained: ["unexplained", "无法解释"], base: ["base", "基址"], relocation: ["relocation", "重定位"], iat: ["IAT", "IAT"], redirection: ["redirection", "改向"],
+  cookie: ["cookie", "安全 cookie"], image_base: ["header base", "文件头基址"], tls_index: ["TLS index", "TLS 索引"], guard: ["guard", "控制流防护"], patch: ["patch", "补丁"],
+  exports: ["exports", "导出表"], data: ["data", "数据"], page_tail: ["page tail", "页尾"], protection: ["protection", "保护"], lane_layout: ["lane's layout", "通道布局"],
+  lane_module: ["lane's module", "通道模块"], list_order: ["list order", "链表顺序"], system_dll: ["system DLL", "系统 DLL"], load_count: ["load count", "装载计数"], flags: ["flags", "标志"],
+  headers: ["headers", "文件头"], process: ["process", "进程"], parameters: ["parameters", "参数"], environment: ["environment", "环境变量"], handles: ["handles", "句柄"],
+  thread: ["thread", "线程"], output: ["output", "输出"], exit: ["exit code", "退出码"],
+};
+const className = name => CLASSES[name] ? CLASSES[name][state.language === "zh" ? 1 : 0] : name;
 
 const state = { language: "en", theme: "auto", step: 0, lane: 0, module: null };
 

@@ -1,4 +1,5 @@
 /* `peload compare`: two snapshots, taken now or saved; and a whole folder of programs. */
+#include "loader/cli/linux/x64/compare_page.h"
 #include "loader/cli/linux/x64/inspect.h"
 #include "loader/cli/output.h"
 #include "loader/inspect/compare/compare.h"
@@ -29,13 +30,14 @@ static const char help[] =
     "  --at=MOMENT          as for `snapshot` (default entry)\n"
     "  --only=CLASS         tell only differences of this class (unexplained, data, iat, base, relocation, ...)\n"
     "  --json               the comparison as JSON; with --all one line a program\n"
+    "  --html=PAGE          both lanes and their differences as one page to look at; not with --all\n"
     "  --dll-path=FOLDER --timeout=SECONDS --occupy         as for `snapshot`\n"
     "\n"
     "Modules are matched by name and addresses rebased. Each difference has a class, by a rule that checked it; what no rule\n"
     "explains is `unexplained` and told first. Exit status: 0 none unexplained, 1 some, 125 wrong use or a fault of the\n"
     "machine, 126 no snapshot can be had of FILE, 127 FILE is not there.\n";
 
-enum { OPTION_LANES = 256, OPTION_AT, OPTION_ONLY, OPTION_JSON, OPTION_DLL_PATH, OPTION_TIMEOUT, OPTION_OCCUPY, OPTION_ALL };
+enum { OPTION_LANES = 256, OPTION_AT, OPTION_ONLY, OPTION_JSON, OPTION_DLL_PATH, OPTION_TIMEOUT, OPTION_OCCUPY, OPTION_ALL, OPTION_HTML };
 
 static const struct option options[] = {
     {"help", no_argument, NULL, 'h'},
@@ -47,6 +49,7 @@ static const struct option options[] = {
     {"timeout", required_argument, NULL, OPTION_TIMEOUT},
     {"occupy", no_argument, NULL, OPTION_OCCUPY},
     {"all", required_argument, NULL, OPTION_ALL},
+    {"html", required_argument, NULL, OPTION_HTML},
     {0},
 };
 
@@ -55,7 +58,7 @@ struct wish {
     char lanes[2][16];
     enum compare_class only;
     bool json;
-    const char *folder;
+    const char *folder, *page;
 };
 
 static int wrong(const char *what, const char *word)
@@ -196,7 +199,7 @@ static int finish(struct comparison *comparison, const struct wish *wish)
 {
     int status = CLI_USAGE_OR_WORLD;
     if (compare_documents(comparison))
-        status = tell(comparison, wish);
+        status = !wish->page || cli_compare_page(wish->page, comparison) ? tell(comparison, wish) : CLI_USAGE_OR_WORLD;
     else
         cli_say("no memory");
     return status;
@@ -320,6 +323,7 @@ static int option_take(struct wish *wish, int option)
     case OPTION_DLL_PATH: wish->snapshot.dll_path = optarg; return 0;
     case OPTION_OCCUPY: wish->snapshot.occupy = true; return 0;
     case OPTION_ALL: wish->folder = optarg; return 0;
+    case OPTION_HTML: wish->page = optarg; return 0;
     case OPTION_TIMEOUT: return cli_seconds_take(optarg, &wish->snapshot.seconds) ? 0 : wrong("--timeout wants seconds", optarg);
     default: return cli_usage("compare");
     }
@@ -345,6 +349,8 @@ int cli_compare(int count, char **arguments)
         return status;
     if (!wish.lanes[0][0])
         lanes_take(&wish, cli_second_lane());
+    if (wish.folder && wish.page)
+        return wrong("--html", "not with --all");
     if (wish.folder)
         return optind == count ? folder_compare(&wish) : wrong("--all takes no FILE", arguments[optind]);
     if (optind == count)
