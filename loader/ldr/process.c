@@ -178,10 +178,54 @@ EXPORT void NTAPI LdrShutdownProcess(void)
 
 EXPORT BOOLEAN NTAPI RtlDllShutdownInProgress(void) { return ldr_shutting_down; }
 
+EXPORT NTSTATUS NTAPI LdrGetDllHandle(const WCHAR *path, ULONG flags, const UNICODE_STRING *name, void **module);
+EXPORT void *NTAPI RtlFindExportedRoutineByName(void *module, const char *name);
+EXPORT void NTAPI RtlExitUserProcess(NTSTATUS status);
+
+/* ---- Ctrl+C ------------------------------------------------------------------------------------------------- */
+
+static HANDLE control_thread; /* the one that calls the handlers now */
+
+static struct nt_ldr_entry *kernelbase(void)
+{
+    static const WCHAR name[] = {'k', 'e', 'r', 'n', 'e', 'l', 'b', 'a', 's', 'e', '.', 'd', 'l', 'l', 0};
+    UNICODE_STRING string = {sizeof name - sizeof *name, sizeof name, (WCHAR *)name};
+    void *module = NULL;
+    return LdrGetDllHandle(NULL, 0, &string, &module) ? NULL : ldr_entry_of(module);
+}
+
+/* The last of kernelbase's handlers, its own, ends the process with 0; Windows' has a status for that. */
+static bool is_default_handler(const void *caller)
+{
+    const struct nt_ldr_entry *entry = control_thread == ldr_teb()->client.thread ? kernelbase() : NULL;
+    return entry && (uintptr_t)caller - (uintptr_t)entry->base < entry->size_of_image;
+}
+
+/* A thread for one event (0 Ctrl+C, 1 Ctrl+Break), made by the host. kernelbase has the handlers; a program without it has
+ * none. Its CtrlRoutine takes the flag "Ctrl+C is ignored", with which a new group of processes begins, for all events. */
+EXPORT ULONG NTAPI peload_control(void *event)
+{
+    struct nt_ldr_entry *entry = kernelbase();
+    struct nt_parameters *parameters = ldr_peb()->parameters;
+    ULONG flags = parameters->console_flags;
+    ULONG (NTAPI *routine)(void *) = entry ? RtlFindExportedRoutineByName(entry->base, "CtrlRoutine") : NULL;
+    if (!routine)
+        RtlExitUserProcess(STATUS_CONTROL_C_EXIT);
+    control_thread = ldr_teb()->client.thread;
+    if (event)
+        parameters->console_flags = flags & ~1u;
+    routine(event);
+    if (event)
+        parameters->console_flags = flags;
+    return 0;
+}
+
 /* The loader lock is taken first, so that no other thread can be inside an initialiser when it is ended. */
 EXPORT void NTAPI RtlExitUserProcess(NTSTATUS status)
 {
     SIZE_T cookie;
+    if (!status && is_default_handler(__builtin_return_address(0)))
+        status = STATUS_CONTROL_C_EXIT;
     ldr_lock(&cookie);
     RtlEnterCriticalSection(ldr_peb()->fast_lock);
     NtTerminateProcess(0, status);

@@ -240,6 +240,7 @@ static bool block_fill(struct ld_error *error)
     }
     nt_process.exception_entry = (uintptr_t)native_export(native.ntdll, "KiUserExceptionDispatcher");
     nt_process.apc_entry = (uintptr_t)native_export(native.ldr, "peload_apc");
+    nt_process.control_entry = (uintptr_t)native_export(native.ldr, "peload_control");
     nt_process.thread_entry = (uintptr_t)native_export(native.ldr, "LdrInitializeThunk");
     nt_process.thread_start = (uintptr_t)native_export(native.ldr, "RtlUserThreadStart");
     if (!nt_process.exception_entry || !nt_process.apc_entry || !nt_process.thread_entry || !nt_process.thread_start)

@@ -197,5 +197,6 @@ void native_start(void)
     uintptr_t entry = (uintptr_t)(main->base + main->image.entry.value);
     LD_TRACE(native.loader.trace, LD_START, .verb = "thread", .module = main->name, .address = entry, .from = main->base,
              .count = nt_process.id, .detail = "first thread, ImageBase + AddressOfEntryPoint");
+    nt_ps_control_open();
     nt_ps_run(entry);
 }

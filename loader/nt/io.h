@@ -27,9 +27,11 @@ NTSTATUS nt_path_to_unix(const WCHAR *path, unsigned length, bool must_exist, ch
 /* unix path -> "C:\windows\system32\x.dll" or "Z:\home\..."; absolute, canonical input. length in WCHARs, 0: no room. */
 unsigned nt_path_to_dos(const char *unix_path, WCHAR *out, unsigned room);
 
-/* A handle on the console that the standard handles lie on, for the process parameters' ConsoleHandle (code pages, title).
- * STATUS_INVALID_HANDLE: there is no terminal. */
+/* A handle on the console, for the process parameters' ConsoleHandle (code pages, title, control events, who is on it). As on
+ * Windows it is there even where no standard handle lies on it; without a terminal nothing can be read or shown. */
 NTSTATUS nt_io_console(HANDLE *out);
+/* GenerateConsoleCtrlEvent: the event for all of that group, 0: for all of the console. Set by the processes. */
+extern NTSTATUS (*nt_io_control_event)(uint32_t event, uint32_t group);
 /* Gives the terminal back as it was found; before the process ends. */
 void nt_io_restore(void);
 /* What a process that was killed was doing with files ends (lock held; its handles are closed already). */

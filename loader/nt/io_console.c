@@ -79,8 +79,7 @@ NTSTATUS nt_io_console(HANDLE *out)
     NTSTATUS status = io_console_open(IO_PLACE_CONSOLE, FILE_READ_DATA | FILE_WRITE_DATA, 0, &file, &fd);
     if (status)
         return status;
-    status = fd < 0 ? STATUS_INVALID_HANDLE
-                    : nt_handle_create(&file->file.head, nt_access_map(NT_FILE, 0x10000000), OBJ_INHERIT, fd, out);
+    status = nt_handle_create(&file->file.head, nt_access_map(NT_FILE, 0x10000000), OBJ_INHERIT, fd, out);
     file->opener = 0;
     io_file_release(file);
     if (status && fd >= 0)
@@ -307,7 +306,7 @@ static NTSTATUS pages_get(int fd, ULONG room, void *output, ULONG_PTR *done)
 
 enum {
     GET_MODE = 0x504000, SET_MODE = 0x508004, READ_CONSOLE = 0x504028, READ_FILE = 0x50402C, READ_INPUT = 0x504030, PEEK = 0x504038,
-    GET_INPUT_INFO = 0x50403C, SET_INPUT_INFO = 0x508040, GET_TITLE = 0x504044, SET_TITLE = 0x508048, BEEP = 0x500050,
+    GET_INPUT_INFO = 0x50403C, SET_INPUT_INFO = 0x508040, GET_TITLE = 0x504044, SET_TITLE = 0x508048, CTRL_EVENT = 0x50004C, BEEP = 0x500050,
     FLUSH = 0x500054, GET_WINDOW = 0x500058, GET_PROCESS_LIST = 0x50005C, GET_INPUT_COUNT = 0x504064, BIND_PID = 0x5000CC,
     WRITE_CONSOLE = 0x508078, WRITE_FILE = 0x50807C, GET_OUTPUT_INFO = 0x504088, SET_OUTPUT_INFO = 0x50808C, ACTIVATE = 0x508090,
     FILL_OUTPUT = 0x508094,
@@ -328,6 +327,32 @@ static NTSTATUS take(const struct control *control, void *data, size_t size)
     if (control->input_length < size)
         return STATUS_INVALID_PARAMETER;
     return nt_read(data, control->input, size) ? STATUS_SUCCESS : STATUS_ACCESS_VIOLATION;
+}
+
+NTSTATUS (*nt_io_control_event)(uint32_t event, uint32_t group);
+
+/* A list that is too long for the guest's room is not given in part: its length is. */
+static NTSTATUS processes_give(struct control *control)
+{
+    uint32_t ids[256], room = sizeof ids / sizeof *ids;
+    unsigned count = nt_ps_console_list(ids, room);
+    if (count > room)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    if (control->output_length >= count * sizeof *ids)
+        return give(control, ids, count * sizeof *ids);
+    NTSTATUS status = give(control, &count, sizeof count);
+    return status ? status : STATUS_BUFFER_TOO_SMALL;
+}
+
+static NTSTATUS control_event(struct control *control)
+{
+    struct { uint32_t event, group; } wish;
+    NTSTATUS status = take(control, &wish, sizeof wish);
+    if (status)
+        return status;
+    if (wish.event > 1 || !nt_io_control_event)
+        return STATUS_INVALID_PARAMETER;
+    return nt_io_control_event(wish.event, wish.group);
 }
 
 static NTSTATUS control_settings(struct control *control, ULONG code)
@@ -354,7 +379,8 @@ static NTSTATUS control_settings(struct control *control, ULONG code)
         return control->output_length ? give(control, &word, 4) : STATUS_SUCCESS;
     case GET_TITLE: return give(control, zero, control->output_length < 4 ? 2 : 4); /* empty */
     case GET_WINDOW: return give(control, zero, 4);
-    case GET_PROCESS_LIST: return give(control, &nt_process.id, 4);
+    case GET_PROCESS_LIST: return processes_give(control);
+    case CTRL_EVENT: return control_event(control);
     case GET_INPUT_COUNT: word = io_console_record_count(control->fd); return give(control, &word, 4);
     default: return STATUS_NOT_SUPPORTED; /* reading the screen back: only the terminal knows it */
     }

@@ -170,11 +170,18 @@ int io_open(const char *path, int flags, unsigned mode)
 
 bool io_try_again(int fd, short events)
 {
+    if (errno == EINTR) {
+        nt_ke_interrupted();
+        return !nt_ps_ending();
+    }
     if (errno == EAGAIN) {
         struct pollfd ready = {.fd = fd, .events = events};
-        return (poll(&ready, 1, -1) > 0 || errno == EINTR) && !nt_ps_ending();
+        if (poll(&ready, 1, -1) <= 0 && errno != EINTR)
+            return false;
+        nt_ke_interrupted();
+        return !nt_ps_ending();
     }
-    return errno == EINTR && !nt_ps_ending();
+    return false;
 }
 
 /* ---- descriptors from outside -------------------------------------------------------------------- */

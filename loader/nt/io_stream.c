@@ -62,7 +62,11 @@ static bool is_listening(struct io_file *file)
 /* An interrupted call goes on, unless this thread has been told to end. */
 static bool goes_on(void)
 {
-    return errno == EINTR && !nt_ps_ending();
+    if (errno != EINTR)
+        return false;
+    nt_ke_interrupted();
+    errno = EINTR; /* for who asks why */
+    return !nt_ps_ending();
 }
 
 static bool is_ready(int fd, short events)

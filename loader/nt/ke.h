@@ -61,6 +61,16 @@ bool nt_ke_apc_take(struct nt_apc *out);
 /* Posts to a completion port (file operations do). */
 void nt_ke_completion_post(struct nt_object *port, uint64_t key, uint64_t value, NTSTATUS status, uint64_t information);
 
+/* A signal may leave a note (ps_control.c). Whoever a signal has woken from a wait in the host, and whoever goes back to the
+ * guest, looks whether there is one; outside of locks. */
+extern uint32_t nt_ke_note;
+extern void (*nt_ke_note_read)(void);
+static inline void nt_ke_interrupted(void)
+{
+    if (__atomic_load_n(&nt_ke_note, __ATOMIC_RELAXED) && nt_ke_note_read)
+        nt_ke_note_read();
+}
+
 uint64_t nt_time_now(void);     /* 100 ns since 1601 (system time) */
 
 #endif

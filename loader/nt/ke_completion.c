@@ -76,11 +76,16 @@ void ke_completion_unreserve(struct nt_thread_object *thread)
     waiters_wake(port);
 }
 
-void nt_ke_completion_post(struct nt_object *port, uint64_t key, uint64_t value, NTSTATUS status, uint64_t information)
+NTSTATUS ke_completion_post(struct ke_completion *port, uint64_t key, uint64_t value, NTSTATUS status, uint64_t information)
 {
     struct ke_packet packet = {.status = status, .key = key, .value = value, .information = information};
+    return post(port, &packet);
+}
+
+void nt_ke_completion_post(struct nt_object *port, uint64_t key, uint64_t value, NTSTATUS status, uint64_t information)
+{
     nt_lock();
-    post((struct ke_completion *)port, &packet);
+    ke_completion_post((struct ke_completion *)port, key, value, status, information);
     nt_unlock();
 }
 

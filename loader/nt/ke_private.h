@@ -113,6 +113,7 @@ void ke_apcs_free(struct nt_thread_object *thread);
 
 /* A thread that a packet was kept for will not come for it. */
 void ke_completion_unreserve(struct nt_thread_object *thread);
+NTSTATUS ke_completion_post(struct ke_completion *port, uint64_t key, uint64_t value, NTSTATUS status, uint64_t information);
 void ke_completion_destroy(struct nt_object *object);
 void ke_completion_closed(struct nt_object *object);
 

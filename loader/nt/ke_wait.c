@@ -12,6 +12,9 @@
 
 enum { ASLEEP = 0, WOKEN = 1, LOOK_AGAIN = 2 };
 
+uint32_t nt_ke_note;
+void (*nt_ke_note_read)(void);
+
 struct nt_thread_object *ke_self(void)
 {
     return nt_current()->object;
@@ -308,6 +311,7 @@ static NTSTATUS sleep_until_woken(struct nt_thread_object *self, const struct ke
         if (__atomic_load_n(&self->futex, __ATOMIC_ACQUIRE) == WOKEN)
             return self->wait_status;
 
+        nt_ke_interrupted();
         nt_lock();
         due_check(self, wait);
         if (!ke_sleeping(self)) {

@@ -103,6 +103,7 @@ struct nt_process_state {
     uintptr_t dispatcher_entry;  /* address of the system-call entry that the guest calls */
     uintptr_t exception_entry;   /* ntdll!KiUserExceptionDispatcher, set by the lane before the first guest instruction */
     uintptr_t apc_entry;         /* ntdll!KiUserApcDispatcher */
+    uintptr_t control_entry;     /* where a thread for Ctrl+C begins; 0: the lane has none */
     uintptr_t thread_entry;      /* LdrInitializeThunk of the guest half */
     size_t stack_reserve, stack_commit; /* of the EXE: for threads that name no size */
     bool apc_routine_last;       /* apc_entry takes the routine behind its arguments, as NT's does, not before them */

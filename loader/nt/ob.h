@@ -93,6 +93,8 @@ NTSTATUS nt_handle_create(struct nt_object *object, ACCESS_MASK access, ULONG at
 NTSTATUS nt_handle_object(HANDLE handle, enum nt_type type, ACCESS_MASK wanted, struct nt_object **object, int *fd,
                           ACCESS_MASK *granted);
 NTSTATUS nt_handle_close(HANDLE handle);
+/* What a guest's NtClose does at its end, set by the jobs: the last handle of one may have ended this very process. */
+extern void (*nt_close_after)(void);
 /* A handle for another process, in fixed widths. The object is referenced until the drop. What the other process needs
  * besides an entry of its own is the descriptor, where there is one; all else about an object lies in the arena. A child made by
  * fork and exec has it under the same number if its close-on-exec flag was cleared in between. */

@@ -10,11 +10,16 @@ enum { DUPLICATE_CLOSE_SOURCE = 1, DUPLICATE_SAME_ACCESS = 2, DUPLICATE_SAME_ATT
 enum { DELETE_ACCESS = 0x10000 };
 #define LAST_PSEUDO_HANDLE ((HANDLE)-6) /* -4 to -6: tokens */
 
+void (*nt_close_after)(void);
+
 static NTSTATUS NtClose(HANDLE handle)
 {
     if (handle >= LAST_PSEUDO_HANDLE)
         return STATUS_SUCCESS;
-    return nt_handle_close(handle);
+    NTSTATUS status = nt_handle_close(handle);
+    if (nt_close_after)
+        nt_close_after();
+    return status;
 }
 
 static NTSTATUS NtCompareObjects(HANDLE first, HANDLE second)

@@ -62,7 +62,8 @@ struct nt_process_object {
     nt_ref image_path;          /* Unix path of the EXE, NUL-terminated; 0: a first process, whose lane knows */
     uint32_t image_path_size;
     uint32_t held;              /* 1: it holds a reference to itself, which its end gives back */
-    nt_ref job, job_next, job_prev; /* the job's own */
+    nt_ref job;                 /* its innermost job (ps_job.c), referenced; 0: none */
+    uint32_t unused[2];
     uint32_t subsystem;
 };
 _Static_assert(offsetof(struct nt_process_object, host_started) == 96 && sizeof(struct nt_process_object) == 144,
@@ -89,6 +90,22 @@ bool nt_session_join(void);
 bool nt_session_attach(nt_ref process, int word);
 /* A child's word to its creator: `status` is what NtCreateUserProcess returns there. Once only; later calls do nothing. */
 void nt_session_tell(NTSTATUS status);
+/* ---- consoles (ps_control.c, ps_console.c) ---- */
+
+void nt_ps_control_open(void);        /* signals from the terminal go to the guest's handlers from now on */
+void nt_ps_control(uint32_t event);   /* Ctrl+C (0) or Ctrl+Break (1) for this process */
+/* IDs of the processes on the console: how many there are, of which `room` are written. */
+unsigned nt_ps_console_list(uint32_t *ids, unsigned room);
+uint32_t nt_ps_group(const struct nt_process_object *process); /* its console group; lock held or own */
+bool nt_ps_has_console(const struct nt_process_object *process);
+bool nt_ps_on_console(const struct nt_object *object); /* a process that has not ended, and has one; lock held */
+
+/* Jobs. Puts a child that is being made into its creator's job, unless that lets it break away (ACCESS_DENIED: it asked to
+ * and may not; QUOTA_EXCEEDED: the job is full), or into one that the creator names. Lock not held. */
+NTSTATUS nt_job_inherit(struct nt_process_object *child, bool breakaway);
+NTSTATUS nt_job_assign(HANDLE job, struct nt_process_object *child);
+/* A job has ended this process too: it does not come back from here. Called without the lock where a job may have ended. */
+void nt_job_end_self(void);
 /* Set by the jobs: a process of theirs has ended. Lock held. */
 extern void (*nt_job_process_ended)(struct nt_process_object *process);
 /* The process ends, as TerminateProcess ends it. */

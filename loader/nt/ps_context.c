@@ -85,6 +85,7 @@ NTSTATUS nt_ps_call_exit(struct nt_thread *thread, NTSTATUS status)
     struct nt_apc apc;
     struct nt_context with_apc;
     bool delivered = false;
+    nt_ke_interrupted();
     /* While still in the kernel: the queue has a lock, and the guest's stack may grow by what is pushed. */
     if (status == STATUS_USER_APC && nt_ke_apc_take(&apc)) {
         nt_arch_context_of_call(thread, status, &with_apc);

@@ -18,8 +18,9 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PROCESS_INHERIT_HANDLES = 4, THREAD_SUSPENDED = 1, PROCESS_SUSPENDED = 0x200, STARTF_USESTDHANDLES = 0x100 };
-enum { PROCESS_CREATE_PROCESS = 0x80, IMAGE_IS_DLL = 0x2000 };
+enum { PROCESS_BREAKAWAY = 1, PROCESS_INHERIT_HANDLES = 4, THREAD_SUSPENDED = 1, PROCESS_SUSPENDED = 0x200,
+       STARTF_USESTDHANDLES = 0x100 };
+enum { CONSOLE_NEW_GROUP = 1, PROCESS_CREATE_PROCESS = 0x80, IMAGE_IS_DLL = 0x2000 };
 
 struct creation {
     struct ps_wish wish;
@@ -94,6 +95,14 @@ static NTSTATUS objects_make(struct creation *creation)
     creation->thread->suspend_count = creation->thread_flags & THREAD_SUSPENDED || creation->process_flags & PROCESS_SUSPENDED;
     process->first_thread = nt_ref_of(creation->thread);
     status = parent_take(creation);
+    if (creation->birth->console_flags & CONSOLE_NEW_GROUP)
+        creation->birth->process_group = process->id;
+    else
+        creation->birth->process_group = nt_ps_group(nt_at(nt_process.object));
+    if (!status)
+        status = nt_job_inherit(process, creation->process_flags & PROCESS_BREAKAWAY);
+    for (unsigned i = 0; !status && i < creation->wish.job_count; i++)
+        status = nt_job_assign(creation->wish.jobs[i], process);
     if (!status) {
         process->image_path_size = (uint32_t)strlen(creation->path) + 1;
         status = block_put(creation->path, process->image_path_size, &process->image_path);

@@ -68,6 +68,7 @@ void ps_process_end(struct nt_process_object *process, NTSTATUS status)
     threads_end(process);
     ob_handles_close_all(&process->handle_table);
     unborn_end(process);
+    nt_io_process_ended(process->id);
     if (nt_job_process_ended)
         nt_job_process_ended(process);
     process->life = NT_PROCESS_ENDED;

@@ -45,6 +45,8 @@ NTSTATUS NtCreateUserProcess(HANDLE *process_handle, HANDLE *thread_handle, ACCE
                              const OBJECT_ATTRIBUTES *process_attributes, const OBJECT_ATTRIBUTES *thread_attributes,
                              ULONG process_flags, ULONG thread_flags, const struct nt_parameters *parameters, void *information,
                              const SIZE_T *list);
+/* A thread of the kernel's own making, without a handle. */
+NTSTATUS nt_ps_start_thread(uintptr_t start, uintptr_t parameter);
 NTSTATUS nt_ps_terminate_thread(HANDLE handle, NTSTATUS exit_status);
 NTSTATUS nt_ps_terminate_process(HANDLE handle, NTSTATUS exit_status);
 NTSTATUS nt_ps_zero_tls(ULONG index); /* TLS slot `index` of every thread becomes 0 */

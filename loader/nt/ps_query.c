@@ -1,6 +1,7 @@
 /* The services of threads and processes, and what they tell about threads. */
 #include "loader/nt/arch.h"
 #include "loader/nt/ex.h"
+#include "loader/nt/ps_job.h"
 #include "loader/nt/ps_private.h"
 
 #include <linux/membarrier.h>
@@ -186,6 +187,9 @@ static NTSTATUS NtAlertResumeThread(HANDLE handle, ULONG *previous) { return NtR
 const struct nt_service nt_services_ps[] = {
     NT_SERVICE(NtCreateThreadEx, 11),
     NT_SERVICE(NtCreateUserProcess, 11),
+    NT_SERVICE(NtCreateJobObject, 3), NT_SERVICE(NtOpenJobObject, 3), NT_SERVICE(NtAssignProcessToJobObject, 2),
+    NT_SERVICE(NtTerminateJobObject, 2), NT_SERVICE(NtIsProcessInJob, 2), NT_SERVICE(NtQueryInformationJobObject, 5),
+    NT_SERVICE(NtSetInformationJobObject, 4),
     NT_SERVICE(NtTerminateThread, 2),
     NT_SERVICE(NtTerminateProcess, 2),
     NT_SERVICE(NtOpenProcess, 4),

@@ -12,6 +12,8 @@ void ps_serve(struct ps_message *message, int fd, int *give)
     message->status = STATUS_NOT_IMPLEMENTED;
     switch (message->operation) {
     case PS_POKE: break;
+    case PS_CONTROL_C: nt_ps_control(0); break;
+    case PS_CONTROL_BREAK: nt_ps_control(1); break;
     case PS_EXIT: nt_ps_process_exit(self->exit_status);
     }
     if (fd >= 0)

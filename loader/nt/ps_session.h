@@ -15,6 +15,8 @@
 
 enum ps_operation {
     PS_POKE,            /* look at the list of processes again; no answer */
+    PS_CONTROL_C,       /* Ctrl+C, Ctrl+Break for its console's process; no answer */
+    PS_CONTROL_BREAK,
     PS_EXIT,            /* end, with the exit status in the process object; no answer */
     PS_FD_SEND,         /* argument 0: a descriptor; the answer brings a copy */
     PS_FD_TAKE,         /* with a descriptor; argument 0 of the answer: its number there */

@@ -328,8 +328,12 @@ static NTSTATUS thread_begin(struct nt_thread *thread)
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, KERNEL_STACK);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    /* Signals from outside belong to nobody in particular; faults are delivered regardless. */
+    /* Whoever makes it, the service thread too, which lets no signal through: a guest's thread takes all of them. */
+    sigset_t none, old;
+    sigemptyset(&none);
+    pthread_sigmask(SIG_SETMASK, &none, &old);
     int failed = pthread_create(&id, &attributes, thread_main, thread);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
     pthread_attr_destroy(&attributes);
     return failed ? STATUS_INSUFFICIENT_RESOURCES : STATUS_SUCCESS;
 }
@@ -383,6 +387,29 @@ NTSTATUS nt_ps_create_thread(HANDLE *guest_handle, ACCESS_MASK access, const OBJ
         thread_unlink(thread);
         nt_ps_unlock();
         nt_handle_close(handle);
+        thread_discard(thread);
+    }
+    return status;
+}
+
+NTSTATUS nt_ps_start_thread(uintptr_t start, uintptr_t parameter)
+{
+    struct nt_thread *thread;
+    NTSTATUS status = thread_make(NULL, 0, 0, &thread);
+    if (status)
+        return status;
+    thread->object->start_address = start;
+    if (!(thread->start = malloc(sizeof *thread->start))) {
+        thread_discard(thread);
+        return STATUS_NO_MEMORY;
+    }
+    nt_arch_context_start(thread->start, nt_process.thread_start, start, parameter, thread->stack_high);
+    thread_link(thread);
+    status = thread_begin(thread);
+    if (status) {
+        nt_ps_lock();
+        thread_unlink(thread);
+        nt_ps_unlock();
         thread_discard(thread);
     }
     return status;

@@ -244,6 +244,9 @@ bool nt_trap_open(void)
     action.sa_sigaction = on_fault;
     sigemptyset(&action.sa_mask);
     sigaddset(&action.sa_mask, NT_SIGNAL_STOP); /* a thread must not be parked inside the memory manager's lock */
+    sigaddset(&action.sa_mask, SIGINT);         /* nor make a thread there */
+    sigaddset(&action.sa_mask, SIGQUIT);
+    sigaddset(&action.sa_mask, SIGALRM);
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
         if (sigaction(faults[i], &action, NULL))
             return false;

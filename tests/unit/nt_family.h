@@ -91,8 +91,7 @@ static inline void family_end(bool kill_it)
     assert_int_equal(waitpid(family->pid, &state, 0), family->pid);
     if (!kill_it && (!WIFEXITED(state) || WEXITSTATUS(state)))
         fail_msg("the child ended with %x, line %u", state, family->failed);
-    nt_handles_close_all(process->handle_table);
-    process->handle_table = 0;
+    nt_handles_close_all(&process->handle_table);
 }
 
 #endif
