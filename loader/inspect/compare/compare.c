@@ -143,9 +143,44 @@ static void documents_fit(struct comparison *comparison)
         difference_add(comparison, CLASS_UNEXPLAINED, PLACE_OF(NULL), left, right, NULL, "not the same program: other bytes");
 }
 
+/* Slots that lead into no module: where a function is missing, Wine puts code of its own in its place. */
+static size_t lost_slots(const struct document *document)
+{
+    size_t lost = 0;
+    for (size_t m = 0; m < document->module_count; m++) {
+        size_t i, k;
+        const json_t *import, *function;
+        json_array_foreach(json_object_get(document->modules[m].json, "imports"), i, import)
+            json_array_foreach(json_object_get(import, "functions"), k, function)
+                lost += !json_is_object(json_object_get(function, "target")) && document_area_at(document, member_hex(function, "value"));
+    }
+    return lost;
+}
+
+/* One side never came to the moment. True: that is all there is to tell. */
+static bool one_never_came(struct comparison *comparison)
+{
+    const struct document *a = &comparison->a, *b = &comparison->b;
+    if (!a->module_count == !b->module_count)
+        return false;
+    const struct document *gone = a->module_count ? b : a, *other = a->module_count ? a : b;
+    const json_t *exit = json_object_get(gone->root, "exit");
+    /* README, "Lanes": the native lane refuses, as Windows does, what Wine starts and lets fail at the call. */
+    bool missing = member_hex(exit, "code") == 0xc0000139u && lost_slots(other);
+    difference_add(comparison, CLASS_EXIT, PLACE_OF(NULL), a->module_count ? "came there" : member_text(exit, "code"),
+                   b->module_count ? "came there" : member_text(exit, "code"),
+                   missing ? "a function is missing: Windows refuses the program, Wine puts its own code into the slot" : NULL,
+                   "on lane %s it never came to that moment", gone->lane);
+    return true;
+}
+
 bool compare_documents(struct comparison *comparison)
 {
     documents_fit(comparison);
+    if (one_never_came(comparison)) {
+        compare_sort(comparison);
+        return !comparison->failed;
+    }
     twins_find(comparison);
     lonely_tell(comparison, &comparison->a, true);
     lonely_tell(comparison, &comparison->b, false);

@@ -87,6 +87,7 @@ struct comparison {
     size_t count;
     unsigned counts[CLASS_COUNT];
     struct { uint64_t modules, slots, fixups, ranges, bytes; } matched;
+    json_t *again;                /* `output` of a second run of side a; NULL: there was none */
     bool failed;                  /* out of memory */
 };
 

@@ -81,6 +81,7 @@ void compare_close(struct comparison *comparison)
     free(comparison->list);
     document_close(&comparison->a);
     document_close(&comparison->b);
+    json_decref(comparison->again);
 }
 
 const char *compare_verdict(const struct comparison *comparison)

@@ -15,8 +15,18 @@ static void exit_compare(struct comparison *comparison)
         return; /* somebody did not wait for it */
     snprintf(left, sizeof left, "%.30s %.20s", member_text(a, "code"), member_text(a, "how"));
     snprintf(right, sizeof right, "%.30s %.20s", member_text(b, "code"), member_text(b, "how"));
-    if (strcmp(left, right))
-        difference_add(comparison, CLASS_EXIT, PLACE_OF(NULL), left, right, NULL, "it ended differently");
+    if (!strcmp(left, right))
+        return;
+    const char *cause = NULL, *how_a = member_text(a, "how"), *how_b = member_text(b, "how");
+    if (member_hex(a, "code") == member_hex(b, "code") && member_hex(a, "code") >> 30 == 3) { /* an NTSTATUS of the kind error */
+        /* A loader outside the process refuses before there is one; Wine's, inside it, ends it with the same status. */
+        if ((!strcmp(how_a, "refused") && !strcmp(how_b, "exited")) || (!strcmp(how_b, "refused") && !strcmp(how_a, "exited")))
+            cause = "the same status: refused before it began, or ended by its own loader";
+        /* RtlUserThreadStart of Wine's ntdll catches what nobody handled and ends the process itself; ours leaves it to the kernel. */
+        if ((!strcmp(how_a, "exception") && !strcmp(how_b, "exited")) || (!strcmp(how_b, "exception") && !strcmp(how_a, "exited")))
+            cause = "the same status: an exception that nobody handled, ended by the kernel or by Wine's last handler";
+    }
+    difference_add(comparison, CLASS_EXIT, PLACE_OF(NULL), left, right, cause, "it ended differently");
 }
 
 /* ---- output ---- */
@@ -90,6 +100,31 @@ static bool same_by_meaning(const struct comparison *comparison, const char *a, 
     return true;
 }
 
+/* Both texts are one but for numbers, and where they differ, side a differs from itself when it runs again: times, counts of a race. */
+static bool varies_by_itself(const char *a, const char *again, const char *b)
+{
+    bool varied = false;
+    while (*a || *b || *again) {
+        uint64_t x, y, z;
+        const char *from_a = a, *from_b = b, *from_z = again;
+        bool number = number_take(&a, &x);
+        if (number_take(&b, &y) != number || number_take(&again, &z) != number)
+            return false;
+        if (!number) {
+            if (*a != *b || *a++ != *again++)
+                return false;
+            b++;
+            continue;
+        }
+        bool same = a - from_a == b - from_b && !memcmp(from_a, from_b, (size_t)(a - from_a));
+        bool same_again = a - from_a == again - from_z && !memcmp(from_a, from_z, (size_t)(a - from_a));
+        if (!same && same_again)
+            return false;
+        varied |= !same;
+    }
+    return varied;
+}
+
 /* The first line that differs, for a person. */
 static void first_line(const char *a, const char *b, char *left, char *right, size_t room)
 {
@@ -104,13 +139,15 @@ static void first_line(const char *a, const char *b, char *left, char *right, si
 }
 
 /* peload's own report of an exception that nobody handled goes to the guest's standard error, as Wine's does; it is not what the
- * program wrote. It begins with "peload: " and goes to the end. */
+ * program wrote. It begins a line with the reporter's name and goes to the end. */
 static size_t own_report(const char *text)
 {
-    for (const char *at = text; (at = strstr(at, "peload: ")); at++)
-        if (at == text || at[-1] == '\n')
-            return (size_t)(at - text);
-    return strlen(text);
+    size_t at = 0;
+    while (text[at] && strncmp(text + at, "peload: ", 8) && strncmp(text + at, "wine: ", 6)) {
+        at += strcspn(text + at, "\n");
+        at += text[at] == '\n';
+    }
+    return at;
 }
 
 static void stream_compare(struct comparison *comparison, const json_t *a, const json_t *b, const char *key)
@@ -128,6 +165,8 @@ static void stream_compare(struct comparison *comparison, const json_t *a, const
         cause = "the lane's own report of how the program ended";
     else if (same_by_meaning(comparison, x, y))
         cause = "numbers that mean the same in each process: addresses, IDs, handles";
+    else if (comparison->again && varies_by_itself(x, member_text(comparison->again, key), y))
+        cause = "numbers that vary on one lane too, from run to run";
     first_line(x, y, left, right, sizeof left);
     difference_add(comparison, CLASS_OUTPUT, PLACE_OF(NULL), left, right, cause, "%s is not the same", key);
 }

@@ -103,22 +103,29 @@ static void registers_take(struct inspect_thread *thread, const struct user_regs
         thread->registers[i].value &= 0xffffffffu;
 }
 
+/* The guest's TEB is at GS on x64 and at FS on x86 from its first instruction on; it says so itself. 0: it has none yet. */
+static uint64_t teb_of(struct linux_reader *self, pid_t id, struct user_regs_struct *registers)
+{
+    struct inspect_reader *reader = &self->reader;
+    if (ptrace(PTRACE_GETREGS, id, NULL, registers))
+        return 0; /* it is going away */
+    uint64_t teb = reader->is_64 ? registers->gs_base : registers->fs_base;
+    bool good = teb && teb < guest_end(reader) && inspect_pointer(reader, teb + inspect_offsets_of(reader->is_64)->teb.self) == teb;
+    return good ? teb : 0;
+}
+
 static bool thread_at(struct inspect_reader *reader, unsigned index, struct inspect_thread *out)
 {
     struct linux_reader *self = own(reader);
     struct user_regs_struct registers;
-    if (index >= self->target->thread_count)
+    if (index >= self->own_count)
         return false;
-    if (ptrace(PTRACE_GETREGS, self->target->threads[self->own_threads[index]].id, NULL, &registers))
-        return true; /* it is going away */
-    /* The guest's TEB is at GS on x64 and at FS on x86 from its first instruction on; it says so itself. */
-    uint64_t teb = reader->is_64 ? registers.gs_base : registers.fs_base;
-    if (teb && teb < guest_end(reader) && inspect_pointer(reader, teb + inspect_offsets_of(reader->is_64)->teb.self) == teb) {
-        out->teb = teb;
-        arena_thread(self, teb, &out->id, &out->start);
+    out->teb = teb_of(self, self->target->threads[self->own_threads[index]].id, &registers);
+    if (out->teb) {
+        arena_thread(self, out->teb, &out->id, &out->start);
+        if (registers.rip < guest_end(reader))
+            registers_take(out, &registers, reader->is_64);
     }
-    if (out->teb && registers.rip < guest_end(reader))
-        registers_take(out, &registers, reader->is_64);
     return true;
 }
 
@@ -190,14 +197,24 @@ static char *text_read(const char *path)
     return text;
 }
 
+/* The guest's threads: the first one, and whoever has a TEB of his own. Others are the kernel's (the clock's ticker, pipes); one that
+ * was cloned without care has still its maker's TEB. */
 static void threads_sort(struct linux_reader *reader)
 {
     const struct target *target = reader->target;
+    struct user_regs_struct ignored;
     for (unsigned i = 0; i < target->thread_count; i++) {
-        unsigned at = i;
+        unsigned at = reader->own_count;
+        uint64_t teb = teb_of(reader, target->threads[i].id, &ignored);
+        bool own_teb = teb != 0;
+        for (unsigned k = 0; k < target->thread_count && own_teb; k++)
+            own_teb = target->threads[k].id >= target->threads[i].id || teb_of(reader, target->threads[k].id, &ignored) != teb;
+        if (target->threads[i].id != target->id && !own_teb)
+            continue;
         for (; at && target->threads[reader->own_threads[at - 1]].id > target->threads[i].id; at--)
             reader->own_threads[at] = reader->own_threads[at - 1];
         reader->own_threads[at] = i;
+        reader->own_count++;
     }
 }
 

@@ -258,9 +258,14 @@ enum target_state target_finish(struct target *target)
     for (unsigned i = 0; i < target->thread_count; i++)
         if (target->threads[i].stopped)
             ptrace(PTRACE_DETACH, target->threads[i].id, NULL, (void *)(intptr_t)target->threads[i].signal);
+    /* A thread that was being made meanwhile may still be traced; the leader's end is told only when all others were waited for. */
     for (unsigned turns = 0;;) {
-        pid_t id = waitpid(target->id, &target->wait_status, __WALL | WNOHANG);
-        if (id == target->id && (WIFEXITED(target->wait_status) || WIFSIGNALED(target->wait_status))) {
+        int status;
+        pid_t id = waitpid(-1, &status, __WALL | WNOHANG);
+        if (id > 0 && WIFSTOPPED(status))
+            ptrace(PTRACE_DETACH, id, NULL, (void *)(intptr_t)(status >> 16 ? 0 : WSTOPSIG(status)));
+        if (id == target->id && (WIFEXITED(status) || WIFSIGNALED(status))) {
+            target->wait_status = status;
             target->ended = true;
             return TARGET_ENDED;
         }

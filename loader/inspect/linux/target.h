@@ -61,7 +61,7 @@ struct linux_reader {
     uint64_t line_from;
     uint8_t *arena;               /* copy; NULL: none was found */
     size_t arena_size;
-    unsigned own_threads[TARGET_THREADS]; /* indices into target->threads by thread ID */
+    unsigned own_threads[TARGET_THREADS], own_count; /* the guest's: indices into target->threads, by thread ID */
 };
 bool linux_reader_open(struct linux_reader *reader, struct target *target);
 void linux_reader_close(struct linux_reader *reader);
