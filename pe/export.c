@@ -104,6 +104,21 @@ static struct wanted wanted_name(const char *name, uint32_t len)
     return wanted;
 }
 
+/* As memcmp: eight bytes at a time, because names of one DLL often begin alike and memcmp is a call of unknown speed. */
+static inline int compare_bytes(const uint8_t *candidate, const uint8_t *text, uint64_t size)
+{
+    uint64_t at = 0;
+    for (; size - at >= 8; at += 8) {
+        uint64_t a = load_head(candidate + at), b = load_head(text + at);
+        if (a != b)
+            return a < b ? -1 : 1;
+    }
+    for (; at < size; at++)
+        if (candidate[at] != text[at])
+            return candidate[at] < text[at] ? -1 : 1;
+    return 0;
+}
+
 /* Below 0: the candidate sorts before the wanted name; 0: it is the name. Reads no byte behind the candidate's
  * span; a candidate without a NUL in its span is no name and sorts last. */
 static inline int compare_name(const struct wanted *wanted, struct pe_span candidate)
@@ -117,10 +132,10 @@ static inline int compare_name(const struct wanted *wanted, struct pe_span candi
             return 0;
     }
     if (candidate.size <= len) {
-        int order = memcmp(candidate.data, wanted->text, (size_t)candidate.size);
+        int order = compare_bytes(candidate.data, wanted->text, candidate.size);
         return order != 0 ? order : 1;
     }
-    int order = memcmp(candidate.data, wanted->text, len);
+    int order = compare_bytes(candidate.data, wanted->text, len);
     return order != 0 ? order : candidate.data[len];
 }
 
@@ -203,6 +218,11 @@ static bool search_is_sorted(const struct pe_exports *exports, const struct want
     return true;
 }
 
+static bool is_named(const struct pe_exports *exports, uint32_t index, const struct wanted *wanted, struct pe_span *bytes)
+{
+    return index < exports->name_count && name_bytes(exports, index, bytes) && compare_name(wanted, *bytes) == 0;
+}
+
 bool pe_export_by_name(const struct pe_exports *exports, const char *name, uint32_t len, uint32_t hint,
                        struct pe_export *out)
 {
@@ -212,8 +232,12 @@ bool pe_export_by_name(const struct pe_exports *exports, const char *name, uint3
     uint32_t low = 0, high = exports->name_count;
     struct pe_span bytes;
 
-    if (hint < high && name_bytes(exports, hint, &bytes) && compare_name(&wanted, bytes) == 0)
+    /* A hint is an index into the names. GNU's import libraries have the ordinal there (binutils 2.40): where a DLL was
+     * made with both in one order, its index is the base less. */
+    if (is_named(exports, hint, &wanted, &bytes))
         return fill_named(exports, hint, (const char *)bytes.data, len, out);
+    if (is_named(exports, hint - exports->base, &wanted, &bytes))
+        return fill_named(exports, hint - exports->base, (const char *)bytes.data, len, out);
 
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
@@ -230,7 +254,7 @@ bool pe_export_by_name(const struct pe_exports *exports, const char *name, uint3
     if (search_is_sorted(exports, &wanted))
         return false;
     for (uint32_t i = 0; i < exports->name_count; i++)
-        if (name_bytes(exports, i, &bytes) && compare_name(&wanted, bytes) == 0)
+        if (is_named(exports, i, &wanted, &bytes))
             return fill_named(exports, i, (const char *)bytes.data, len, out);
     return false;
 }

@@ -29,7 +29,7 @@ SAMPLE_FIXED_BASE := -Wl,--disable-dynamicbase -Wl,--enable-reloc-section
 SAMPLE_PROGRAMS := hello hello_ucrt nocrt_kernel32 nocrt_ntdll args exit_codes stdin_echo console time system_dlls \
   cxx_exceptions seh_caught crash unhandled_filter threads tls_callbacks tls_late memory stack stack_8m addresses addresses_large files resource \
   graph loadlib delay delay_system bind2000 relocs200k base_taken missing_dll missing_function dllmain_fail \
-  bench_relocations bench_binding bench_event bench_calls bench_process \
+  bench_relocations bench_binding bench_event bench_calls bench_process bench_lanes \
   stress_threads stress_events stress_library stress_data stress_files stress_mixed stress_self
 
 sample_sources_hello_ucrt := hello.c
@@ -80,11 +80,14 @@ SAMPLE_DLLS := tls_late_dll delay_dll bind2000_dll missing_function_dll dllmain_
 sample_cflags_tls_late_dll := $(SAMPLE_NOCRT_CFLAGS)
 sample_ldflags_tls_late_dll := $(SAMPLE_NOCRT)
 sample_imports_loadlib_needs_absent := missing_dll
-sample_ldflags_bench_relocations_dll := $(SAMPLE_FIXED_BASE) -Wl,--image-base=0x6a000000
+# No C run-time and no entry point: the loader is measured, not what a DllMain asks for.
+SAMPLE_NO_ENTRY := $(SAMPLE_NOCRT) -Wl,-e,0
+sample_ldflags_bench_relocations_dll := $(SAMPLE_NO_ENTRY) $(SAMPLE_FIXED_BASE) -Wl,--image-base=0x6a000000
 define sample_binding
 sample_sources_bench_binding_$(1) := bench_binding_dll.c
 sample_imports_bench_binding_$(1) := bind2000_dll
 sample_def_bench_binding_$(1) := bench_binding_dll.def
+sample_ldflags_bench_binding_$(1) := $$(SAMPLE_NO_ENTRY)
 endef
 $(foreach dll,many one,$(eval $(call sample_binding,$(dll))))
 sample_cflags_bench_binding_one := -DBINDING_ONE

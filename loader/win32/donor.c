@@ -160,31 +160,65 @@ HMODULE win32_donor_load(const struct win32_donor *donor, uint32_t *slot)
 
 /* ---- The phases' slots ---- */
 
-struct slot { struct slot *next; const struct ld_module *module; HMODULE donor; };
-static struct slot *slots;
+/* A donor whose module is gone is kept for the next one of the same shape: making one costs more than all the rest of a load. */
+struct slot { struct slot *next; const struct ld_module *module; HMODULE donor; uint32_t number, data_size, zero_fill, alignment; };
+static struct slot *slots, *idle;
+
+/* The initial values, and the blocks of the threads that there are: as if Windows had made them now. */
+static bool slot_renew(struct slot *slot, const struct win32_donor *wish)
+{
+    struct plan plan;
+    if (!plan_make(wish, &plan))
+        return false;
+    memcpy((uint8_t *)slot->donor + DATA_RVA + plan.block, wish->data, wish->data_size);
+    win32_threads_fill(slot->number, wish->data, wish->data_size, wish->zero_fill);
+    return true;
+}
+
+static struct slot *slot_take_idle(const struct win32_donor *wish)
+{
+    for (struct slot **at = &idle; *at; at = &(*at)->next) {
+        struct slot *slot = *at;
+        if (slot->data_size == wish->data_size && slot->zero_fill == wish->zero_fill && slot->alignment == wish->alignment &&
+            slot_renew(slot, wish)) {
+            *at = slot->next;
+            return slot;
+        }
+    }
+    return NULL;
+}
+
+static struct slot *slot_make(const struct win32_donor *wish)
+{
+    struct slot *slot = malloc(sizeof *slot);
+    if (!slot)
+        return NULL;
+    *slot = (struct slot){.data_size = wish->data_size, .zero_fill = wish->zero_fill, .alignment = wish->alignment};
+    slot->donor = win32_donor_load(wish, &slot->number);
+    if (slot->donor)
+        return slot;
+    free(slot);
+    return NULL;
+}
 
 int win32_tls_take(struct loader *loader, struct ld_module *module)
 {
     struct pe_tls tls;
     struct pe_error broken = {0};
-    uint32_t number = 0;
-    struct slot *slot = malloc(sizeof *slot);
-    if (!slot || !pe_tls_read(&module->image, pe_va_at(module->base), &tls, &broken)) {
-        free(slot);
+    if (!pe_tls_read(&module->image, pe_va_at(module->base), &tls, &broken))
         return -1;
-    }
     /* The block's initial values as they stand in the image now: relocated, as each thread has to get them. */
-    struct win32_donor donor = {.has_tls = true, .data_size = tls.data_size, .zero_fill = tls.zero_fill, .alignment = tls.alignment,
-                                .data = loader->host->vm_at(loader->host, module->base + tls.data.value, tls.data_size)};
-    if (!donor.data_size && !donor.zero_fill)
-        donor.zero_fill = sizeof(void *);
-    *slot = (struct slot){slots, module, win32_donor_load(&donor, &number)};
-    if (!slot->donor) {
-        free(slot);
+    struct win32_donor wish = {.has_tls = true, .data_size = tls.data_size, .zero_fill = tls.zero_fill, .alignment = tls.alignment,
+                               .data = loader->host->vm_at(loader->host, module->base + tls.data.value, tls.data_size)};
+    if (!wish.data_size && !wish.zero_fill)
+        wish.zero_fill = sizeof(void *);
+    struct slot *slot = slot_take_idle(&wish);
+    if (!slot && !(slot = slot_make(&wish)))
         return -1;
-    }
+    slot->module = module;
+    slot->next = slots;
     slots = slot;
-    return (int)number;
+    return (int)slot->number;
 }
 
 void win32_tls_give(struct loader *loader, struct ld_module *module)
@@ -194,8 +228,9 @@ void win32_tls_give(struct loader *loader, struct ld_module *module)
         if ((*at)->module == module) {
             struct slot *gone = *at;
             *at = gone->next;
-            FreeLibrary(gone->donor);
-            free(gone);
+            gone->module = NULL;
+            gone->next = idle;
+            idle = gone;
             return;
         }
 }

@@ -165,7 +165,11 @@ BOOL WINAPI win32_notify(HINSTANCE donor, DWORD reason, void *reserved)
         win32.options.detached();
     ULONG_PTR cookie = win32_lock();
     win32.ending |= reason == DLL_PROCESS_DETACH;
+    if (reason == DLL_THREAD_ATTACH)
+        win32_thread_add();
     tell_all(reason, reserved);
+    if (reason == DLL_THREAD_DETACH)
+        win32_thread_remove();
     win32_unlock(cookie);
     return TRUE;
 }

@@ -101,6 +101,7 @@ bool win32_prepare(const struct win32_options *options, struct ld_error *error)
         return false;
     if (!win32_donor_load(&first, NULL))
         return ld_fail_host(error, LD_START, NULL, HOST_FAILED, "no DLL can be made through which Windows tells of threads");
+    win32_thread_add();
     win32_context_open();
     if (options->kept_base && !options->occupy)
         host_win32_adopt(win32.loader.host, options->kept_base, options->kept_size);

@@ -9,6 +9,7 @@
  *   listener.c  who wants to hear of DLLs that come and go
  *   notify.c    initialisers and TLS callbacks, in order, for all four reasons
  *   missing.c   stubs for functions that are not there (--missing=stub)
+ *   thread.c    the threads that there are
  *   donor.c     small DLLs made here, by which the operating system tells of threads and hands out TLS slots
  *   order.*     what parent and child tell each other
  *   x64/ x86/   what differs by machine; guard.S: calls into a frame that ends exceptions; missing.c: a stub's code
@@ -22,6 +23,7 @@
 #include "loader/load.h"
 #include "loader/win32/order.h"
 
+#include <stddef.h>
 #include <windows.h>
 
 struct win32_options {
@@ -72,6 +74,17 @@ BOOL WINAPI win32_notify(HINSTANCE donor, DWORD reason, void *reserved); /* the 
 /* x64/ x86/machine.c */
 extern const uint16_t win32_machine;
 void *win32_peb(void);
+/* The beginning of a thread's block, which compilers rely on for thread-local data. */
+struct win32_teb {
+    void *unnamed[6];
+    struct win32_teb *self;
+    void *environment;
+    uintptr_t process_id, thread_id;
+    void *rpc;
+    void **thread_local_storage;
+};
+_Static_assert(offsetof(struct win32_teb, thread_local_storage) == 11 * sizeof(void *), "gs:[0x58], fs:[0x2c]");
+struct win32_teb *win32_teb(void);
 /* Before any code of a module runs: exceptions must find their way through it. */
 void win32_unwind_data(struct ld_module *module, bool add);
 bool win32_no_execute(void); /* for a program that is marked NX_COMPAT */
@@ -97,6 +110,11 @@ void win32_listeners_tell(const struct ld_module *module, bool loaded); /* liste
 enum { WIN32_MISSING_SIZE = 32 };
 uint64_t win32_missing(struct loader *loader, const struct ld_module *exporter, const char *name, uint32_t len, uint32_t ordinal);
 void win32_missing_write(uint8_t *code, uintptr_t dll, uintptr_t function, uintptr_t target);
+
+/* thread.c: the running thread begins, ends; every thread's block of this slot is filled anew. */
+void win32_thread_add(void);
+void win32_thread_remove(void);
+void win32_threads_fill(uint32_t slot, const void *data, uint32_t size, uint32_t zero_fill);
 
 /* donor.c */
 struct win32_donor {

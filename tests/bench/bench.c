@@ -248,6 +248,46 @@ static void print_wine(const char *peload, const char *build, const char *hello)
     print_comparison(&ours, &other, "smaller is better");
 }
 
+/* Load and free of one DLL in one process, three ways in turn; the sample does the measuring. */
+static void print_lanes(const char *peload, const char *build, const char *machine)
+{
+    static const struct { const char *key, *what; bool has_goal; } rows[] = {
+        {"small", "a small DLL", false}, {"relocations", "200,000 relocations at a taken base", true}, {"imports", "2,000 imports", false},
+    };
+    static const char *const ways[] = {"ours", "system", "floor"};
+    char path[4096], text[4096], key[64];
+    double wall, cpu, time[3];
+    snprintf(path, sizeof path, "%s/samples/%s/bench_lanes.exe", build, machine);
+    struct side side = {.name = "bench_lanes", .argv = {peload, "spawn", "--lane=win32", path}};
+    printf("%s: load and free of a DLL on Wine's system DLLs: by hand (lane win32), by its LoadLibrary, and the floor\n", machine);
+    if (!run_once(&side, &wall, &cpu, text, sizeof text)) {
+        printf("  skipped: no Wine that runs it (`make deps-wine`)\n");
+        return;
+    }
+    for (size_t row = 0; row < sizeof rows / sizeof rows[0]; row++) {
+        for (size_t i = 0; i < 3; i++) {
+            snprintf(key, sizeof key, "%s_%s_us", rows[row].key, ways[i]);
+            if (!value_find(text, key, &time[i])) {
+                printf("  bench_lanes prints no \"%s\"\n", key);
+                return;
+            }
+        }
+        printf("  %-36s %7.1f us by hand %7.1f us LoadLibrary %7.1f us floor\n", rows[row].what, time[0], time[1], time[2]);
+        printf("  %-36s %.2f times LoadLibrary (goal: under 1), %.2f times the floor%s\n", "", time[0] / time[1], time[0] / time[2],
+               rows[row].has_goal ? " (goal: 1.2)" : "");
+    }
+}
+
+/* The private Wine's folders are found by peload itself; its prefix is the build folder's. */
+static void prefix_set(const char *build)
+{
+    char prefix[4096 + 16];
+    char *folder = realpath(build, NULL);
+    snprintf(prefix, sizeof prefix, "%s/bench/wine", folder != NULL ? folder : "/tmp");
+    free(folder);
+    setenv("PELOAD_WINEPREFIX", prefix, 0);
+}
+
 int main(int argc, char **argv)
 {
     static const struct { const char *machine, *elf; } machines[] = {{"x64", "elf_hello"}, {"x86", "elf_hello32"}};
@@ -256,6 +296,7 @@ int main(int argc, char **argv)
     snprintf(peload, sizeof peload, "%s/peload", build);
     snprintf(drive, sizeof drive, "%s/bench/drive_c", build);
     setenv("PELOAD_DRIVE_C", drive, 0);
+    prefix_set(build);
     printf("medians of %d runs, each side in turn\n", RUNS);
     for (size_t i = 0; i < sizeof machines / sizeof machines[0]; i++) {
         const char *machine = machines[i].machine;
@@ -278,6 +319,7 @@ int main(int argc, char **argv)
             row = print_own_rows(peload, build, machine, row);
         printf("%s: much of one thing, once\n", machine);
         print_stress(peload, build, machine);
+        print_lanes(peload, build, machine);
     }
     return 0;
 }

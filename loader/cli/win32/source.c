@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+static struct host *host;       /* for the process's life: the bytes are the host's */
 static struct host_file opened; /* one at a time */
 
 static bool refuse(const char *path, const char *why, int *status, int with)
@@ -15,10 +16,9 @@ static bool refuse(const char *path, const char *why, int *status, int with)
 
 static enum host_result open_file(const char *path)
 {
-    struct host *host = host_win32_open();
-    enum host_result result = host ? host->file_open(host, path, &opened) : HOST_NO_MEMORY;
-    host_win32_close(host);
-    return result;
+    if (!host)
+        host = host_win32_open();
+    return host ? host->file_open(host, path, &opened) : HOST_NO_MEMORY;
 }
 
 bool cli_source_open(struct cli_source *source, const char *path, int *status)
@@ -50,9 +50,6 @@ bool cli_source_open(struct cli_source *source, const char *path, int *status)
 
 void cli_source_close(struct cli_source *source)
 {
-    struct host *host = host_win32_open();
-    if (host)
-        host->file_close(host, &opened);
-    host_win32_close(host);
+    host->file_close(host, &opened);
     source->bytes = (struct pe_span){NULL, 0};
 }

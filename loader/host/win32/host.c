@@ -88,8 +88,10 @@ struct host *host_win32_open(void)
 
 void host_win32_close(struct host *host)
 {
-    if (host)
-        free(host->self);
+    struct win32_host *self = host ? host->self : NULL;
+    if (self && self->buffer)
+        VirtualFree(self->buffer, 0, MEM_RELEASE);
+    free(self);
 }
 
 void host_win32_adopt(struct host *host, uint64_t base, uint64_t size)

@@ -12,6 +12,8 @@ struct win32_host {
     struct host host;          /* first: a struct host * is a struct win32_host * */
     uint64_t adopted, adopted_size; /* an image whose memory serves as a reservation; size 0: none */
     bool in_use;
+    uint8_t *buffer;           /* for small files; NULL before the first one */
+    bool buffer_in_use;
 };
 
 /* GetLastError() -> result. */

@@ -2,6 +2,11 @@
 
 const uint16_t win32_machine = PE_MACHINE_AMD64;
 
+struct win32_teb *win32_teb(void)
+{
+    return (struct win32_teb *)__readgsqword(0x30);
+}
+
 void *win32_peb(void)
 {
     return (void *)__readgsqword(0x60);

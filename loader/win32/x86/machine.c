@@ -4,6 +4,11 @@
 
 const uint16_t win32_machine = PE_MACHINE_I386;
 
+struct win32_teb *win32_teb(void)
+{
+    return (struct win32_teb *)(uintptr_t)__readfsdword(0x18);
+}
+
 void *win32_peb(void)
 {
     return (void *)(uintptr_t)__readfsdword(0x30);
