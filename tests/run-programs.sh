@@ -25,7 +25,7 @@ while [ $# -gt 0 ]; do
   # A program that ran no test has proved nothing; one that ended before its closing lines has failed.
   if [ "$status" = 0 ] && [ "$good" -gt 0 ] && [ "$bad" = 0 ]; then
     printf '%s\n' "$program"
-    grep -aE '^\[==========\] .* run\.$|^\[  (PASSED |SKIPPED) \] [0-9]+ test' "$output"
+    grep -aE '^\[==========\] .* run\.$|^\[  (PASSED |SKIPPED) \] [0-9]+ test|^SKIPPED: ' "$output"
     continue
   fi
   cat "$output"
