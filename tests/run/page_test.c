@@ -111,6 +111,28 @@ static void test_refused_program_has_a_page(void **state)
     free(page);
 }
 
+/* What the pages of this program are drawn from is what report.schema.json says. */
+static void test_data_agrees_with_the_schema(void **state)
+{
+    (void)state;
+    static const char *const pages[] = {PAGES "run.html", PAGES "refused.html", PAGES "map.html"};
+    free(told((const char *[]){PELOAD, "map", "--html=" PAGES "map.html", TEST_BUILD "/samples/x86/graph_a.dll", NULL}, 0));
+    if (access("/usr/lib/python3/dist-packages/jsonschema", F_OK))
+        skip();
+    for (size_t i = 0; i < sizeof pages / sizeof *pages; i++) {
+        char *page = page_read(pages[i]), *from = strstr(page, "id=\"data\""), *to;
+        assert_non_null(from);
+        from = strchr(from, '\n');
+        assert_non_null(to = strstr(from, "</script>"));
+        assert_true(text_write(PAGES "data.json", from, (size_t)(to - from)));
+        free(page);
+        free(told((const char *[]){"/usr/bin/python3", "-W", "ignore", "-m", "jsonschema", "-i", PAGES "data.json", "loader/cli/report/report.schema.json", NULL}, 0));
+    }
+    /* and a page that is something else is refused by it */
+    assert_true(text_write(PAGES "data.json", "{\"schema\": 1}", 13));
+    free(told((const char *[]){"/usr/bin/python3", "-W", "ignore", "-m", "jsonschema", "-i", PAGES "data.json", "loader/cli/report/report.schema.json", NULL}, 1));
+}
+
 static void test_errors(void **state)
 {
     (void)state;
@@ -425,7 +447,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_run_writes_a_page), cmocka_unit_test(test_killed_guest_leaves_a_page),
-        cmocka_unit_test(test_refused_program_has_a_page), cmocka_unit_test(test_errors), cmocka_unit_test(test_hostile_names_stay_text),
+        cmocka_unit_test(test_refused_program_has_a_page), cmocka_unit_test(test_data_agrees_with_the_schema),
+        cmocka_unit_test(test_errors), cmocka_unit_test(test_hostile_names_stay_text),
         cmocka_unit_test(test_page_loads), cmocka_unit_test(test_slider_moves_the_load), cmocka_unit_test(test_ladder_agrees_with_objdump),
         cmocka_unit_test(test_search_filters), cmocka_unit_test(test_language_and_theme), cmocka_unit_test(test_focus_tells_addresses),
         cmocka_unit_test(test_no_sideways_scroll), cmocka_unit_test(test_hostile_names_in_the_browser), cmocka_unit_test(test_large_page),

@@ -109,7 +109,7 @@ function drawFileBox(data, columns, scale, row) {
     g.append(s("text", { x: columns.file + 8, y: y + 33, class: "small offset" }, hex(row.offset)));
   if (!columns.narrow)
     g.append(s("text", { x: columns.file - 8, y: y + 17, class: "offset", "text-anchor": "end" }, hex(row.offset)),
-             s("text", { x: columns.file + columns.fileWidth - 8, y: y + 17, class: "small", "text-anchor": "end" }, bytesText(row.bytes)));
+             rowName(row).length * 7.4 + 76 > columns.fileWidth ? "" : s("text", { x: columns.file + columns.fileWidth - 8, y: y + 17, class: "small", "text-anchor": "end" }, bytesText(row.bytes)));
   const title = row.name + " · " + bytesText(row.bytes) + (row.kind === "unmapped" ? " · " + t("not_mapped") : "");
   return tells(g, () => ({ offset: row.offset, rva: row.kind === "unmapped" ? null : row.rva, va: row.kind === "unmapped" ? null : data.parts.base + row.rva, words: title }));
 }
@@ -138,7 +138,7 @@ function drawImageBox(data, columns, row, rawHeight) {
     g.append(s("text", { x: columns.text, y: row.y + 17 }, addressSvg(data.parts.base, data.parts.base + row.rva, data.parts.size)),
              s("text", { x: columns.text + DIGITS * 7.9 + 84, y: row.y + 17, class: "small", "text-anchor": "end" }, bytesText(row.size)),
              s("text", { x: columns.text + DIGITS * 7.9 + 100, y: row.y + 17, class: "use" },
-               clip(use + (slots ? (use ? "; " : "") + slots.text : ""), Math.floor((data.width - columns.text - DIGITS * 7.9 - 100) / 6.6))));
+               clip([slots && slots.text, use].filter(Boolean).join("; "), Math.floor((data.width - columns.text - DIGITS * 7.9 - 100) / 6.6))));
   return tells(g, () => ({ va: data.parts.base + row.rva, rva: row.rva, offset: row.bytes ? row.offset : null,
                            words: [rowName(row), bytesText(row.size), text, use, slots && slots.text].filter(Boolean).join(" · ") }));
 }
@@ -263,5 +263,5 @@ function layoutLegend() {
   return h("p", { class: "legend" }, chip("executable", t("executable")), chip("image_written", t("image_written")), chip("image", t("image")),
     chip("dots", t("zero_fill")), chip("page", STEPS.includes("relocated") && programOf(view()) && programOf(view()).moved ? t("patched") : t("would_patch")),
     chip("solid", t("mapped")), chip("dashed", t("copied")),
-    h("span", { class: "chip" }, t("addresses") + ":"), h("span", { class: "chip mono offset" }, t("offset")), h("span", { class: "chip mono rva" }, t("rva")), h("span", { class: "chip mono va" }, t("va")));
+    h("span", { class: "chip kinds" }, t("addresses") + ":", ["offset", "rva", "va"].map(kind => h("span", { class: "mono " + kind }, t(kind)))));
 }
