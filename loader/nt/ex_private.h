@@ -54,6 +54,11 @@ bool ex_file_read(const char *path, char *text, size_t room);
 
 /* This process's resource use. */
 struct ex_usage { uint64_t user, kernel, resident, resident_peak, virtual_size, faults, committed; };
+/* Another process of the session's; zeros where it is gone. */
+struct nt_process_object;
+void ex_usage_of(const struct nt_process_object *process, struct ex_usage *usage);
+/* Unix path of its EXE, "": unknown. */
+const char *ex_process_path(const struct nt_process_object *process);
 void ex_usage_get(struct ex_usage *usage);
 
 /* Threads of this process as SYSTEM_PROCESS_INFORMATION lists them; see ex_process_list.c. */

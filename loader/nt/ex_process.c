@@ -3,17 +3,19 @@
 #include "loader/nt/ex_private.h"
 #include "loader/nt/io.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/personality.h>
+#include <unistd.h>
 
 struct nt_image_facts nt_main_image;
 
-enum { PROCESS_QUERY_LIMITED = 0x1000, PROCESS_SET_INFORMATION = 0x200 };
+enum { MACHINE_I386 = 0x14c, PROCESS_QUERY_LIMITED = 0x1000, PROCESS_SET_INFORMATION = 0x200 };
 
 /* What NtSetInformationProcess stores and NtQueryInformationProcess gives back. */
-static struct {
+static struct settings {
     ULONG error_mode, execute_flags, break_on_termination, debug_flags, io_priority, page_priority;
     UCHAR foreground, priority_class;
     BOOLEAN priority_boost_off;
@@ -55,7 +57,7 @@ static NTSTATUS basic(const struct nt_process_object *process, void *buffer, ULO
 }
 
 /* VM_COUNTERS, or the longer VM_COUNTERS_EX(2) with the private use. */
-static NTSTATUS memory_counters(void *buffer, ULONG length, ULONG *returned)
+static NTSTATUS memory_counters(const struct nt_process_object *process, void *buffer, ULONG length, ULONG *returned)
 {
     struct ex_usage usage;
     struct { SIZE_T peak_virtual, virtual_size; ULONG faults; SIZE_T peak_working, working, peak_paged, paged, peak_nonpaged, nonpaged,
@@ -64,7 +66,7 @@ static NTSTATUS memory_counters(void *buffer, ULONG length, ULONG *returned)
     _Static_assert(offsetof(__typeof__(counters), private_use) == SHORT, "VM_COUNTERS");
     if (length != SHORT && length != sizeof counters)
         return STATUS_INFO_LENGTH_MISMATCH;
-    ex_usage_get(&usage);
+    ex_usage_of(process, &usage);
     counters.peak_virtual = counters.virtual_size = (SIZE_T)usage.virtual_size;
     counters.faults = (ULONG)usage.faults;
     counters.peak_working = (SIZE_T)usage.resident_peak;
@@ -75,22 +77,22 @@ static NTSTATUS memory_counters(void *buffer, ULONG length, ULONG *returned)
 
 static NTSTATUS times(const struct nt_process_object *process, void *buffer, ULONG length, ULONG *returned)
 {
-    struct ex_usage usage = {0};
-    if (is_own(process))
-        ex_usage_get(&usage);
+    struct ex_usage usage;
+    ex_usage_of(process, &usage);
     struct { LONGLONG created, ended, kernel, user; } information = {
         (LONGLONG)process->created, (LONGLONG)process->ended, (LONGLONG)usage.kernel, (LONGLONG)usage.user};
     return ex_answer_exact(buffer, length, returned, &information, sizeof information);
 }
 
-static NTSTATUS io_counters(void *buffer, ULONG length, ULONG *returned)
+static NTSTATUS io_counters(const struct nt_process_object *process, void *buffer, ULONG length, ULONG *returned)
 {
     ULONGLONG counters[6] = {0}; /* operations read, write, other; bytes read, write, other */
-    char text[512];
+    char text[512], path[64];
     static const struct { const char *name; unsigned index; } fields[] = {{"syscr: ", 0}, {"syscw: ", 1}, {"rchar: ", 3}, {"wchar: ", 4}};
     if (length != sizeof counters)
         return STATUS_INFO_LENGTH_MISMATCH;
-    if (ex_file_read("/proc/self/io", text, sizeof text))
+    snprintf(path, sizeof path, "/proc/%u/io", is_own(process) ? (unsigned)getpid() : process->host_pid);
+    if (process->life != NT_PROCESS_ENDED && ex_file_read(path, text, sizeof text))
         for (unsigned i = 0; i < 4; i++) {
             const char *at = strstr(text, fields[i].name);
             if (at)
@@ -115,11 +117,11 @@ static NTSTATUS answer_string(void *buffer, ULONG length, ULONG *returned, const
 }
 
 /* "C:\x" or, as a device path, "\Device\HarddiskVolume1\x": the volume's number is the drive's place in the alphabet. */
-static NTSTATUS image_name(void *buffer, ULONG length, ULONG *returned, bool device)
+static NTSTATUS image_name(const struct nt_process_object *process, void *buffer, ULONG length, ULONG *returned, bool device)
 {
     static const char volume[] = "\\Device\\HarddiskVolume";
     WCHAR dos[4096 + 32], text[4096 + 64];
-    unsigned units = nt_path_to_dos(nt_process.image_path, dos, 4096), at = 0;
+    unsigned units = nt_path_to_dos(ex_process_path(process), dos, 4096), at = 0;
     if (!units)
         return STATUS_OBJECT_PATH_INVALID;
     if (device && dos[1] == ':') {
@@ -139,8 +141,15 @@ static NTSTATUS image_name(void *buffer, ULONG length, ULONG *returned, bool dev
     return answer_string(buffer, length, returned, text, at);
 }
 
-static NTSTATUS command_line(void *buffer, ULONG length, ULONG *returned)
+/* Another process's lies in what it was told at birth; a first process's is its own to tell. */
+static NTSTATUS command_line(const struct nt_process_object *process, void *buffer, ULONG length, ULONG *returned)
 {
+    const struct nt_birth *birth = nt_at(process->birth);
+    if (!is_own(process)) {
+        static const WCHAR none;
+        const WCHAR *told = birth ? (const WCHAR *)((const char *)birth + birth->command_line.at) : &none;
+        return answer_string(buffer, length, returned, told, birth ? birth->command_line.length / 2 : 0);
+    }
     struct nt_peb *peb = nt_process.peb;
     struct nt_parameters *parameters;
     UNICODE_STRING line;
@@ -156,6 +165,13 @@ static NTSTATUS command_line(void *buffer, ULONG length, ULONG *returned)
         status = answer_string(buffer, length, returned, text, line.length / 2u);
     free(text);
     return status;
+}
+
+static NTSTATUS image_facts(const struct nt_process_object *process, void *buffer, ULONG length, ULONG *returned)
+{
+    struct nt_image_facts facts = nt_main_image;
+    NTSTATUS status = is_own(process) ? STATUS_SUCCESS : nt_config.image_open(ex_process_path(process), &facts);
+    return status ? status : ex_answer_exact(buffer, length, returned, &facts, sizeof facts);
 }
 
 static ULONG cookie(void)
@@ -216,8 +232,8 @@ static NTSTATUS information_of(const struct nt_process_object *process, ULONG cl
         if (length != NT_WIDTH(0x20, 0x30))
             return STATUS_INFO_LENGTH_MISMATCH;
         return ex_answer(buffer, length, returned, none, length);
-    case 2: return io_counters(buffer, length, returned);
-    case 3: return memory_counters(buffer, length, returned);
+    case 2: return io_counters(process, buffer, length, returned);
+    case 3: return memory_counters(process, buffer, length, returned);
     case 4: return times(process, buffer, length, returned);
     case 23: /* device map: drives A-Z and their types; C: and Z: are fixed */
         if (length != 36 && length != 40)
@@ -226,14 +242,14 @@ static NTSTATUS information_of(const struct nt_process_object *process, ULONG cl
             struct { ULONG drives; UCHAR type[32]; ULONG flags; } map = {1u << 2 | 1u << 25, {[2] = 3, [25] = 3}, 0};
             return ex_answer(buffer, length, returned, &map, length);
         }
-    case 27: return image_name(buffer, length, returned, true);
+    case 27: return image_name(process, buffer, length, returned, true);
     case 30: /* debug object: none. The handle is cleared all the same. */
         if (length != sizeof(HANDLE))
             return STATUS_INFO_LENGTH_MISMATCH;
         return nt_write(buffer, none, sizeof(HANDLE)) ? STATUS_PORT_NOT_SET : STATUS_ACCESS_VIOLATION;
-    case 37: return ex_answer_exact(buffer, length, returned, &nt_main_image, sizeof nt_main_image);
-    case 43: return image_name(buffer, length, returned, false);
-    case 60: return command_line(buffer, length, returned);
+    case 37: return image_facts(process, buffer, length, returned);
+    case 43: return image_name(process, buffer, length, returned, false);
+    case 60: return command_line(process, buffer, length, returned);
     }
     NTSTATUS status = number_of(process, class, &number, &size);
     return status ? status : ex_answer_exact(buffer, length, returned, &number, size);
@@ -252,7 +268,7 @@ NTSTATUS NtQueryInformationProcess(HANDLE handle, ULONG class, void *buffer, ULO
     return status;
 }
 
-static NTSTATUS setting_apply(ULONG class, const void *buffer, ULONG length)
+static NTSTATUS setting_apply(struct settings *to, ULONG class, const void *buffer, ULONG length)
 {
     ULONG number = 0;
     NTSTATUS status = STATUS_SUCCESS;
@@ -266,8 +282,8 @@ static NTSTATUS setting_apply(ULONG class, const void *buffer, ULONG length)
         if (!status && (both[1] == 0 || both[1] > 6))
             status = STATUS_INVALID_PARAMETER;
         if (!status) {
-            own.foreground = both[0];
-            own.priority_class = both[1];
+            to->foreground = both[0];
+            to->priority_class = both[1];
         }
         return status;
     }
@@ -287,21 +303,21 @@ static NTSTATUS setting_apply(ULONG class, const void *buffer, ULONG length)
     if (status)
         return status;
     switch (class) {
-    case 12: own.error_mode = number; break;
-    case 22: own.priority_boost_off = number != 0; break;
-    case 29: own.break_on_termination = number != 0; break;
+    case 12: to->error_mode = number; break;
+    case 22: to->priority_boost_off = number != 0; break;
+    case 29: to->break_on_termination = number != 0; break;
     case 31:
         if (number & ~1u)
             return STATUS_INVALID_PARAMETER;
-        own.debug_flags = number;
+        to->debug_flags = number;
         break;
-    case 33: own.io_priority = number; break;
+    case 33: to->io_priority = number; break;
     case 34:
-        if (own.execute_flags & 8) /* permanent */
+        if (to->execute_flags & 8) /* permanent */
             return STATUS_ACCESS_DENIED;
-        own.execute_flags = number;
+        to->execute_flags = number;
         break;
-    case 39: own.page_priority = number; break;
+    case 39: to->page_priority = number; break;
     }
     return STATUS_SUCCESS;
 }
@@ -312,7 +328,9 @@ NTSTATUS NtSetInformationProcess(HANDLE handle, ULONG class, const void *buffer,
     NTSTATUS status = ex_process_get(handle, PROCESS_SET_INFORMATION, &process);
     if (status)
         return status;
-    status = setting_apply(class, buffer, length);
+    /* Another process's settings are hints that nothing depends on: looked at, not kept. */
+    struct settings scratch = own;
+    status = setting_apply(is_own(process) ? &own : &scratch, class, buffer, length);
     nt_object_release(&process->head);
     return status;
 }

@@ -78,10 +78,10 @@ static void *listing_add(struct listing *listing, size_t size)
     return at;
 }
 
-static void own_figures(struct process_information *information)
+static void figures_fill(struct process_information *information, const struct nt_process_object *process)
 {
     struct ex_usage usage;
-    ex_usage_get(&usage);
+    ex_usage_of(process, &usage);
     information->user = (LONGLONG)usage.user;
     information->kernel = (LONGLONG)usage.kernel;
     information->working = (SIZE_T)usage.resident;
@@ -98,7 +98,7 @@ static unsigned threads_list(struct listing *listing, uint32_t process, uint32_t
         struct nt_thread_object *thread = (struct nt_thread_object *)nt_id_object(id * 4, NT_THREAD);
         if (!thread)
             continue;
-        if (thread->process_id == process && thread->exit_status == STATUS_PENDING) {
+        if (thread->process_id == process && thread->head.signal <= 0) {
             struct thread_information *information =
                 listing_add(listing, sizeof *information + (extended ? THREAD_EXTENSION : 0));
             if (information) {
@@ -122,19 +122,16 @@ static void process_add(struct listing *listing, struct nt_process_object *proce
     WCHAR path[4096 + 1];
     const WCHAR *name = path;
     unsigned units = 0;
-    bool own = process == nt_at(nt_process.object);
     if (!listing_add(listing, sizeof(struct process_information)))
         return;
     unsigned threads = threads_list(listing, process->id, end, extended);
-    if (own) {
-        units = nt_path_to_dos(nt_process.image_path, path, 4096);
-        for (unsigned i = units; i > 0; i--)
-            if (path[i - 1] == '\\') {
-                name = path + i;
-                units -= i;
-                break;
-            }
-    }
+    units = nt_path_to_dos(ex_process_path(process), path, 4096);
+    for (unsigned i = units; i > 0; i--)
+        if (path[i - 1] == '\\') {
+            name = path + i;
+            units -= i;
+            break;
+        }
     size_t text = listing->size, aligned = (units + 1) * sizeof(WCHAR);
     WCHAR *to = listing_add(listing, (aligned + 7) & ~(size_t)7);
     if (!to)
@@ -150,8 +147,7 @@ static void process_add(struct listing *listing, struct nt_process_object *proce
     information->parent = process->parent_id;
     information->handles = ex_handle_count(nt_ref_of(process));
     information->session = 1;
-    if (own)
-        own_figures(information);
+    figures_fill(information, process);
 }
 
 static NTSTATUS listing_give(struct listing *listing, void *buffer, ULONG room, ULONG *returned)
@@ -173,7 +169,7 @@ NTSTATUS ex_process_list(void *buffer, ULONG room, ULONG *returned, bool extende
         struct nt_process_object *process = (struct nt_process_object *)nt_id_object(id * 4, NT_PROCESS);
         if (!process)
             continue;
-        if (process->exit_status == STATUS_PENDING) {
+        if (process->life != NT_PROCESS_ENDED) {
             last = listing.size;
             process_add(&listing, process, end, extended, (uintptr_t)buffer);
         }

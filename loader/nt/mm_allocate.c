@@ -138,6 +138,7 @@ static NTSTATUS answer(NTSTATUS status, void **guest_base, SIZE_T *guest_size, u
 static NTSTATUS allocate(HANDLE process, void **guest_base, SIZE_T *guest_size, ULONG type, ULONG protect,
                          const struct mm_wish *wish)
 {
+    struct nt_process_object *other;
     uintptr_t base, size;
     NTSTATUS status = type_check(type);
     if (status)
@@ -146,11 +147,15 @@ static NTSTATUS allocate(HANDLE process, void **guest_base, SIZE_T *guest_size, 
         return STATUS_ACCESS_VIOLATION;
     if (base && wish->required)
         return STATUS_INVALID_PARAMETER;
-    status = mm_process(process, PROCESS_VM_OPERATION);
+    status = mm_process_any(process, PROCESS_VM_OPERATION, &other);
     if (status)
         return status;
-    ULONG undo = !base || type & MEM_RESERVE ? MEM_RELEASE : 0;
-    status = mm_allocate(&base, &size, type, protect, wish);
+    ULONG undo = !other && (!base || type & MEM_RESERVE) ? MEM_RELEASE : 0;
+    if (other)
+        status = mm_remote_allocate(other, &base, &size, type, protect, wish);
+    else
+        status = mm_allocate(&base, &size, type, protect, wish);
+    mm_process_done(other);
     return answer(status, guest_base, guest_size, base, size, undo);
 }
 
@@ -240,12 +245,14 @@ NTSTATUS nt_mm_free(uintptr_t base, size_t size, ULONG type)
 
 NTSTATUS NtFreeVirtualMemory(HANDLE process, void **guest_base, SIZE_T *guest_size, ULONG type)
 {
+    struct nt_process_object *other;
     uintptr_t base, size;
     if (!NT_GET(base, guest_base) || !NT_GET(size, guest_size))
         return STATUS_ACCESS_VIOLATION;
-    NTSTATUS status = mm_process(process, PROCESS_VM_OPERATION);
+    NTSTATUS status = mm_process_any(process, PROCESS_VM_OPERATION, &other);
     if (status)
         return status;
-    status = mm_free(&base, &size, type);
+    status = other ? mm_remote_free(other, &base, &size, type) : mm_free(&base, &size, type);
+    mm_process_done(other);
     return answer(status, guest_base, guest_size, base, size, 0);
 }

@@ -10,6 +10,7 @@
 
 #include "loader/nt/mm.h"
 #include "loader/nt/ob.h"
+#include "loader/nt/ps.h"
 
 #define MM_PAGE ((uintptr_t)0x1000)
 #define MM_GRANULE ((uintptr_t)0x10000)
@@ -218,8 +219,31 @@ NTSTATUS mm_placeholder_free(struct mm_area *area, uintptr_t at, uintptr_t end, 
 
 /* ---- common to services -------------------------------------------------------------------------- */
 
-/* SUCCESS where the handle means this process; the one place where others will be let in. */
+/* SUCCESS where the handle means this process, NOT_SUPPORTED where another one of the session. */
 NTSTATUS mm_process(HANDLE process, ACCESS_MASK access);
+/* The same for what can be done in another process: *other NULL: this one; else it is for mm_process_done. */
+NTSTATUS mm_process_any(HANDLE process, ACCESS_MASK access, struct nt_process_object **other);
+void mm_process_done(struct nt_process_object *other);
+
+/* What NtQueryVirtualMemory answers from, in fixed widths. */
+struct mm_fact {
+    uint64_t base, allocation_base, size, commit_size;
+    uint32_t allocation_protect, state, protect, type, kind, pad;
+    char path[4096];                /* unix path */
+};
+NTSTATUS mm_fact_get(ULONG information_class, uintptr_t at, struct mm_fact *out);
+
+/* mm_remote.c: the same in another process, by asking it. */
+NTSTATUS mm_remote_allocate(const struct nt_process_object *other, uintptr_t *base, uintptr_t *size, ULONG type, ULONG protect,
+                            const struct mm_wish *wish);
+NTSTATUS mm_remote_free(const struct nt_process_object *other, uintptr_t *base, uintptr_t *size, ULONG type);
+NTSTATUS mm_remote_protect(const struct nt_process_object *other, uintptr_t *base, uintptr_t *size, ULONG protect, ULONG *old);
+NTSTATUS mm_remote_query(const struct nt_process_object *other, ULONG information_class, uint64_t at, struct mm_fact *out);
+/* Copies between a host buffer here and the other's guest memory; *done: how much was. */
+NTSTATUS mm_remote_read(const struct nt_process_object *other, uint64_t from, void *to, size_t size, size_t *done);
+NTSTATUS mm_remote_write(const struct nt_process_object *other, uint64_t to, const void *from, size_t size, size_t *done);
+/* Writes as WriteProcessMemory does, also to code; the bytes written. */
+size_t mm_write_forced(uintptr_t to, const void *from, size_t size);
 /* zero_bits as both widths of callers mean it -> where the allocation must end, 0: anywhere. False: not valid. */
 bool mm_zero_bits(ULONG_PTR zero_bits, uintptr_t *limit);
 NTSTATUS mm_allocate(uintptr_t *base, uintptr_t *size, ULONG type, ULONG protect, const struct mm_wish *wish);

@@ -70,15 +70,17 @@ NTSTATUS nt_mm_protect(uintptr_t base, size_t size, ULONG protect, ULONG *old)
 
 NTSTATUS NtProtectVirtualMemory(HANDLE process, void **guest_base, SIZE_T *guest_size, ULONG protect, ULONG *guest_old)
 {
+    struct nt_process_object *other;
     uintptr_t base, size;
     ULONG old = 0, probe;
     /* The result's place is proved before anything changes, as NT does. */
     if (!NT_GET(base, guest_base) || !NT_GET(size, guest_size) || !NT_GET(probe, guest_old) || !NT_PUT(guest_old, probe))
         return STATUS_ACCESS_VIOLATION;
-    NTSTATUS status = mm_process(process, PROCESS_VM_OPERATION);
+    NTSTATUS status = mm_process_any(process, PROCESS_VM_OPERATION, &other);
     if (status)
         return status;
-    status = mm_protect(&base, &size, protect, &old);
+    status = other ? mm_remote_protect(other, &base, &size, protect, &old) : mm_protect(&base, &size, protect, &old);
+    mm_process_done(other);
     if (status)
         return status;
     /* The old protection may lie in the very page that has just become read-only: then it is lost, as on NT. */

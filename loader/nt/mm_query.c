@@ -42,10 +42,11 @@ struct working_set { void *address; ULONG_PTR attributes; };
 
 /* ---- basic ----------------------------------------------------------------------------------------- */
 
-static void query_free(uintptr_t at, const struct mm_area *next, struct basic *out)
+/* Facts are told in fixed widths: another process may have asked (mm_remote.c). */
+static void query_free(uintptr_t at, const struct mm_area *next, struct mm_fact *out)
 {
     uintptr_t end = next && next->base < nt_process.user_high ? next->base : nt_process.user_high;
-    out->base = (void *)at;
+    out->base = at;
     out->size = end - at;
     out->state = MEM_FREE;
     out->protect = PAGE_NOACCESS;
@@ -61,11 +62,11 @@ static uintptr_t shown_end(const struct mm_area *area, uint32_t index)
     return area->base + mm_runs_end(&area->runs, index, area->size);
 }
 
-static void query_area(uintptr_t at, const struct mm_area *area, struct basic *out)
+static void query_area(uintptr_t at, const struct mm_area *area, struct mm_fact *out)
 {
     uint32_t index = mm_runs_find(&area->runs, at - area->base), state = mm_runs_array(&area->runs)[index].state;
-    out->base = (void *)at;
-    out->allocation_base = (void *)area->base;
+    out->base = at;
+    out->allocation_base = area->base;
     out->allocation_protect = area->protect;
     out->size = shown_end(area, index) - at;
     out->state = state & MM_COMMITTED ? MEM_COMMIT : MEM_RESERVE;
@@ -73,56 +74,83 @@ static void query_area(uintptr_t at, const struct mm_area *area, struct basic *o
     out->type = area->type ? area->type : MEM_PRIVATE;
 }
 
-static NTSTATUS query_basic(uintptr_t address, void *buffer, SIZE_T length, SIZE_T *returned)
+static SIZE_T committed_size(const struct mm_area *area)
 {
-    struct basic basic;
-    memset(&basic, 0, sizeof basic);
-    if (length < sizeof basic)
-        return STATUS_INFO_LENGTH_MISMATCH;
-    uintptr_t at = mm_page_down(address);
-    mm_lock();
-    struct mm_area *area = mm_tree_above(at);
-    if (area && area->base <= at)
-        query_area(at, area, &basic);
-    else
-        query_free(at, area, &basic);
-    mm_unlock();
-    SIZE_T size = sizeof basic;
-    return NT_PUT(buffer, basic) && (!returned || NT_PUT(returned, size)) ? STATUS_SUCCESS : STATUS_ACCESS_VIOLATION;
+    SIZE_T sum = 0;
+    for (uint32_t i = 0; i < area->runs.count; i++)
+        if (mm_runs_array(&area->runs)[i].state & MM_COMMITTED)
+            sum += mm_runs_end(&area->runs, i, area->size) - mm_runs_array(&area->runs)[i].at;
+    return sum;
 }
 
-/* ---- names ----------------------------------------------------------------------------------------- */
-
-/* The file behind an image or a view, as a unix path; malloc'd. */
-static NTSTATUS path_of(uintptr_t address, char **path)
+static void query_whole(const struct mm_area *area, struct mm_fact *out)
 {
-    NTSTATUS status = STATUS_INVALID_ADDRESS;
-    *path = NULL;
+    out->allocation_base = area->base;
+    out->allocation_protect = area->protect;
+    out->type = area->type;
+    out->size = area->size;
+    out->kind = area->type == MEM_IMAGE ? 4 : area->backing && area->backing->is_file ? 2 : 0;
+    out->commit_size = area->type == MEM_PRIVATE ? committed_size(area) : 0;
+}
+
+/* The file behind an image or a view. Lock held. */
+static NTSTATUS query_path(const struct mm_area *area, struct mm_fact *out)
+{
+    const char *from = area->path ? area->path : area->backing ? area->backing->path : NULL;
+    if (!from || strlen(from) >= sizeof out->path)
+        return STATUS_FILE_INVALID;
+    strcpy(out->path, from);
+    return STATUS_SUCCESS;
+}
+
+NTSTATUS mm_fact_get(ULONG information_class, uintptr_t at, struct mm_fact *out)
+{
+    NTSTATUS status = STATUS_SUCCESS;
+    memset(out, 0, sizeof *out);
+    if (at >= nt_process.user_high)
+        return STATUS_INVALID_PARAMETER;
     mm_lock();
-    struct mm_area *area = mm_tree_find(address);
-    if (area && (area->type == MEM_IMAGE || area->type == MEM_MAPPED)) {
-        const char *from = area->path ? area->path : area->backing ? area->backing->path : NULL;
-        status = STATUS_FILE_INVALID;
-        if (from) {
-            *path = strdup(from);
-            status = *path ? STATUS_SUCCESS : STATUS_NO_MEMORY;
-        }
+    if (information_class == MEMORY_BASIC) {
+        at = mm_page_down(at);
+        struct mm_area *area = mm_tree_above(at);
+        if (area && area->base <= at)
+            query_area(at, area, out);
+        else
+            query_free(at, area, out);
+    } else {
+        struct mm_area *area = mm_tree_find(at);
+        if (!area || (information_class != MEMORY_REGION && area->type != MEM_IMAGE && area->type != MEM_MAPPED))
+            status = STATUS_INVALID_ADDRESS;
+        else if (information_class == MEMORY_MAPPED_NAME)
+            status = query_path(area, out);
+        else
+            query_whole(area, out);
     }
     mm_unlock();
     return status;
 }
 
+/* ---- answers --------------------------------------------------------------------------------------- */
+
+static NTSTATUS answer_give(void *buffer, const void *answer, SIZE_T size, SIZE_T *returned)
+{
+    return nt_write(buffer, answer, size) && (!returned || NT_PUT(returned, size)) ? STATUS_SUCCESS : STATUS_ACCESS_VIOLATION;
+}
+
+static NTSTATUS answer_basic(const struct mm_fact *fact, void *buffer, SIZE_T *returned)
+{
+    struct basic basic = {.base = (void *)(uintptr_t)fact->base, .allocation_base = (void *)(uintptr_t)fact->allocation_base,
+                          .allocation_protect = fact->allocation_protect, .size = (SIZE_T)fact->size, .state = fact->state,
+                          .protect = fact->protect, .type = fact->type};
+    return answer_give(buffer, &basic, sizeof basic, returned);
+}
+
 /* UNICODE_STRING, and its text behind it. The name is an NT one: \??\C:\... */
-static NTSTATUS query_name(uintptr_t address, void *buffer, SIZE_T length, SIZE_T *returned)
+static NTSTATUS answer_name(const struct mm_fact *fact, void *buffer, SIZE_T length, SIZE_T *returned)
 {
     struct { UNICODE_STRING string; WCHAR text[4 + 4096 + 1]; } name;
     static const WCHAR prefix[4] = {'\\', '?', '?', '\\'};
-    char *path;
-    NTSTATUS status = path_of(address, &path);
-    if (status)
-        return status;
-    unsigned count = nt_path_to_dos(path, name.text + 4, sizeof name.text / sizeof(WCHAR) - 5);
-    free(path);
+    unsigned count = nt_path_to_dos(fact->path, name.text + 4, sizeof name.text / sizeof(WCHAR) - 5);
     if (!count)
         return STATUS_OBJECT_NAME_INVALID;
     memcpy(name.text, prefix, sizeof prefix);
@@ -139,64 +167,20 @@ static NTSTATUS query_name(uintptr_t address, void *buffer, SIZE_T length, SIZE_
     return nt_write(buffer, &name, need) ? STATUS_SUCCESS : STATUS_ACCESS_VIOLATION;
 }
 
-/* ---- region, image --------------------------------------------------------------------------------- */
-
-static SIZE_T committed_size(const struct mm_area *area)
+static NTSTATUS answer_region(const struct mm_fact *fact, void *buffer, SIZE_T length, SIZE_T *returned)
 {
-    SIZE_T sum = 0;
-    for (uint32_t i = 0; i < area->runs.count; i++)
-        if (mm_runs_array(&area->runs)[i].state & MM_COMMITTED)
-            sum += mm_runs_end(&area->runs, i, area->size) - mm_runs_array(&area->runs)[i].at;
-    return sum;
+    struct region region = {.allocation_base = (void *)(uintptr_t)fact->allocation_base,
+                            .allocation_protect = fact->allocation_protect, .kind = fact->kind, .size = (SIZE_T)fact->size,
+                            .commit_size = (SIZE_T)fact->commit_size};
+    return answer_give(buffer, &region, length < sizeof region ? offsetof(struct region, commit_size) : sizeof region, returned);
 }
 
-static NTSTATUS query_region(uintptr_t address, void *buffer, SIZE_T length, SIZE_T *returned)
+static NTSTATUS answer_image(const struct mm_fact *fact, void *buffer, SIZE_T *returned)
 {
-    struct region region;
-    NTSTATUS status = STATUS_INVALID_ADDRESS;
-    SIZE_T size = length < sizeof region ? offsetof(struct region, commit_size) : sizeof region;
-    memset(&region, 0, sizeof region);
-    if (length < size)
-        return STATUS_INFO_LENGTH_MISMATCH;
-    mm_lock();
-    struct mm_area *area = mm_tree_find(address);
-    if (area) {
-        status = STATUS_SUCCESS;
-        region.allocation_base = (void *)area->base;
-        region.allocation_protect = area->protect;
-        region.kind = area->type == MEM_IMAGE ? 4 : area->backing && area->backing->is_file ? 2 : 0;
-        region.size = area->size;
-        region.commit_size = area->type == MEM_PRIVATE ? committed_size(area) : 0;
-    }
-    mm_unlock();
-    if (status)
-        return status;
-    return nt_write(buffer, &region, size) && (!returned || NT_PUT(returned, size)) ? STATUS_SUCCESS : STATUS_ACCESS_VIOLATION;
-}
-
-static NTSTATUS query_image(uintptr_t address, void *buffer, SIZE_T length, SIZE_T *returned)
-{
-    struct image image;
-    NTSTATUS status = STATUS_INVALID_ADDRESS;
-    memset(&image, 0, sizeof image);
-    if (length < sizeof image)
-        return STATUS_INFO_LENGTH_MISMATCH;
-    mm_lock();
-    struct mm_area *area = mm_tree_find(address);
-    if (area && (area->type == MEM_IMAGE || area->type == MEM_MAPPED)) {
-        status = STATUS_SUCCESS;
-        if (area->type == MEM_IMAGE) {
-            image.base = (void *)area->base;
-            image.size = area->size;
-        } else {
-            image.flags = 2; /* ImageNotExecutable: it is none */
-        }
-    }
-    mm_unlock();
-    SIZE_T size = sizeof image;
-    if (status)
-        return status;
-    return NT_PUT(buffer, image) && (!returned || NT_PUT(returned, size)) ? STATUS_SUCCESS : STATUS_ACCESS_VIOLATION;
+    struct image image = {.flags = 2 /* ImageNotExecutable: it is none */};
+    if (fact->type == MEM_IMAGE)
+        image = (struct image){(void *)(uintptr_t)fact->allocation_base, (SIZE_T)fact->size, 0};
+    return answer_give(buffer, &image, sizeof image, returned);
 }
 
 /* ---- working set ----------------------------------------------------------------------------------- */
@@ -254,27 +238,46 @@ static NTSTATUS query_unix_half(uintptr_t module, void *buffer, SIZE_T length)
     return NT_PUT(buffer, handle) ? STATUS_SUCCESS : STATUS_ACCESS_VIOLATION;
 }
 
+static SIZE_T answer_least(ULONG information_class)
+{
+    switch (information_class) {
+    case MEMORY_BASIC: return sizeof(struct basic);
+    case MEMORY_REGION: return offsetof(struct region, commit_size);
+    case MEMORY_IMAGE: return sizeof(struct image);
+    default: return 0;
+    }
+}
+
 NTSTATUS NtQueryVirtualMemory(HANDLE process, const void *address, ULONG information_class, void *buffer, SIZE_T length,
                               SIZE_T *returned)
 {
     uintptr_t at = (uintptr_t)address;
+    struct nt_process_object *other;
+    struct mm_fact fact;
     if (information_class == MEMORY_WINE_UNIX_HALF)
         return query_unix_half(at, buffer, length);
     if (information_class != MEMORY_BASIC && information_class != MEMORY_MAPPED_NAME && information_class != MEMORY_REGION &&
         information_class != MEMORY_WORKING_SET_EX && information_class != MEMORY_IMAGE)
         return STATUS_INVALID_INFO_CLASS;
-    NTSTATUS status = mm_process(process, PROCESS_QUERY_INFORMATION);
+    if (information_class == MEMORY_WORKING_SET_EX) {
+        NTSTATUS own = mm_process(process, PROCESS_QUERY_INFORMATION);
+        return own ? own : query_working_set(buffer, length, returned);
+    }
+    NTSTATUS status = mm_process_any(process, PROCESS_QUERY_INFORMATION, &other);
     if (status)
         return status;
-    if (information_class == MEMORY_WORKING_SET_EX)
-        return query_working_set(buffer, length, returned);
-    if (at >= nt_process.user_high)
-        return STATUS_INVALID_PARAMETER;
+    if (length < answer_least(information_class))
+        status = STATUS_INFO_LENGTH_MISMATCH;
+    else
+        status = other ? mm_remote_query(other, information_class, at, &fact) : mm_fact_get(information_class, at, &fact);
+    mm_process_done(other);
+    if (status)
+        return status;
     switch (information_class) {
-    case MEMORY_BASIC: return query_basic(at, buffer, length, returned);
-    case MEMORY_MAPPED_NAME: return query_name(at, buffer, length, returned);
-    case MEMORY_REGION: return query_region(at, buffer, length, returned);
-    default: return query_image(at, buffer, length, returned);
+    case MEMORY_BASIC: return answer_basic(&fact, buffer, returned);
+    case MEMORY_MAPPED_NAME: return answer_name(&fact, buffer, length, returned);
+    case MEMORY_REGION: return answer_region(&fact, buffer, length, returned);
+    default: return answer_image(&fact, buffer, returned);
     }
 }
 
@@ -283,15 +286,14 @@ NTSTATUS NtQueryVirtualMemory(HANDLE process, const void *address, ULONG informa
 /* Free space is left out; the path lives as long as the area. */
 bool nt_mm_line_next(uintptr_t *address, struct nt_mm_line *line)
 {
-    struct basic basic;
-    memset(&basic, 0, sizeof basic);
+    static struct mm_fact fact; /* the lock's */
     mm_lock();
     struct mm_area *area = mm_tree_above(*address);
     if (area) {
-        query_area(*address > area->base ? *address : area->base, area, &basic);
+        query_area(*address > area->base ? *address : area->base, area, &fact);
         *line = (struct nt_mm_line){
-            .base = (uintptr_t)basic.base, .size = basic.size, .allocation_base = area->base, .state = basic.state,
-            .type = area->type, .protect = basic.protect,
+            .base = (uintptr_t)fact.base, .size = (uintptr_t)fact.size, .allocation_base = area->base, .state = fact.state,
+            .type = area->type, .protect = fact.protect,
             .path = area->path ? area->path : area->backing ? area->backing->path : NULL,
         };
         *address = line->base + line->size;

@@ -17,18 +17,37 @@ bool nt_mm_open(void)
     return true;
 }
 
-/* Order as the object manager's: bad handle, wrong type, access. Another process than this one is not reached yet. */
-NTSTATUS mm_process(HANDLE process, ACCESS_MASK access)
+/* Order as the object manager's: bad handle, wrong type, access. */
+NTSTATUS mm_process_any(HANDLE process, ACCESS_MASK access, struct nt_process_object **other)
 {
     struct nt_object *object;
+    *other = NULL;
     if (process == NT_CURRENT_PROCESS)
         return STATUS_SUCCESS;
     NTSTATUS status = nt_handle_object(process, NT_PROCESS, access, &object, NULL, NULL);
     if (status)
         return status;
-    bool own = nt_ref_of(object) == nt_process.object;
-    nt_object_release(object);
-    return own ? STATUS_SUCCESS : STATUS_ACCESS_DENIED;
+    if (nt_ref_of(object) == nt_process.object)
+        nt_object_release(object);
+    else
+        *other = (struct nt_process_object *)object;
+    return STATUS_SUCCESS;
+}
+
+void mm_process_done(struct nt_process_object *other)
+{
+    if (other)
+        nt_object_release(&other->head);
+}
+
+NTSTATUS mm_process(HANDLE process, ACCESS_MASK access)
+{
+    struct nt_process_object *other;
+    NTSTATUS status = mm_process_any(process, access, &other);
+    if (status || !other)
+        return status;
+    mm_process_done(other);
+    return STATUS_NOT_SUPPORTED;
 }
 
 /* MEM_EXTENDED_PARAMETER and MEM_ADDRESS_REQUIREMENTS */
@@ -85,8 +104,12 @@ NTSTATUS mm_wish_capture(const void *parameters, ULONG count, struct mm_wish *wi
 /* x86 sees its own stores. */
 NTSTATUS NtFlushInstructionCache(HANDLE process, const void *base, SIZE_T size)
 {
+    struct nt_process_object *other;
     (void)base, (void)size;
-    return mm_process(process, PROCESS_VM_WRITE);
+    NTSTATUS status = mm_process_any(process, PROCESS_VM_WRITE, &other);
+    if (!status)
+        mm_process_done(other);
+    return status;
 }
 
 enum { VIRTUAL_PREFETCH = 0, RANGE_LIMIT = 0x10000 };

@@ -123,6 +123,8 @@ bool nt_descriptors_add(struct nt_descriptors *carried, int fd);
 void nt_descriptors_close(struct nt_descriptors *carried);
 /* only: NULL or the list that restricts it; STATUS_INVALID_PARAMETER: something on it is no inheritable handle. */
 NTSTATUS nt_handles_inherit(nt_ref to, const HANDLE *only, unsigned count, struct nt_descriptors *carried);
+/* Has the child got this handle of ours under the same value? */
+bool nt_handle_inherited(nt_ref to, HANDLE handle);
 /* One handle of this process's, inheritable or not, under a new value: the standard handles without inheritance. */
 NTSTATUS nt_handle_give(nt_ref to, HANDLE handle, struct nt_descriptors *carried, HANDLE *given);
 /* Maps GENERIC_* and MAXIMUM_ALLOWED to the type's own rights. */

@@ -88,6 +88,15 @@ NTSTATUS nt_handles_inherit(nt_ref to, const HANDLE *only, unsigned count, struc
     return status;
 }
 
+bool nt_handle_inherited(nt_ref to, HANDLE handle)
+{
+    nt_lock();
+    const struct ob_handle *here = ob_handle_entry(handle), *there = ob_table_find(ob_at(to), handle);
+    bool inherited = here && there && here->object == there->object;
+    nt_unlock();
+    return inherited;
+}
+
 NTSTATUS nt_handle_give(nt_ref to, HANDLE handle, struct nt_descriptors *carried, HANDLE *given)
 {
     int fd = -1;

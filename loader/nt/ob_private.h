@@ -194,6 +194,8 @@ struct nt_object *ob_id_find(uint32_t id, enum nt_type type);
 
 /* ---- services in other files --------------------------------------------------------------------- */
 
+NTSTATUS NtDuplicateObject(HANDLE source_process, HANDLE source, HANDLE target_process, HANDLE *guest_target,
+                           ACCESS_MASK access, ULONG attributes, ULONG options);
 NTSTATUS NtQueryObject(HANDLE handle, ULONG information_class, void *buffer, ULONG length, ULONG *returned);
 NTSTATUS NtSetInformationObject(HANDLE handle, ULONG information_class, const void *buffer, ULONG length);
 NTSTATUS NtCreateDirectoryObject(HANDLE *handle, ACCESS_MASK access, const OBJECT_ATTRIBUTES *attributes);

@@ -1,12 +1,9 @@
 /* The table of Ob's services, and those that only concern handles. */
-#define _GNU_SOURCE
 #include "loader/nt/ob_private.h"
-#include "loader/nt/ps.h"
+#include "loader/nt/ps_message.h"
 
-#include <fcntl.h>
-#include <unistd.h>
+NTSTATUS (*nt_ask)(const struct nt_process_object *process, struct ps_message *message, int fd, int *got);
 
-enum { DUPLICATE_CLOSE_SOURCE = 1, DUPLICATE_SAME_ACCESS = 2, DUPLICATE_SAME_ATTRIBUTES = 4, PROCESS_DUP_HANDLE = 0x40 };
 enum { DELETE_ACCESS = 0x10000 };
 #define LAST_PSEUDO_HANDLE ((HANDLE)-6) /* -4 to -6: tokens */
 
@@ -56,74 +53,6 @@ static NTSTATUS NtMakeTemporaryObject(HANDLE handle)
 static NTSTATUS NtMakePermanentObject(HANDLE handle)
 {
     return permanent_set(handle, 0, true);
-}
-
-/* ---- duplicating ------------------------------------------------------------------------------------ */
-
-/* Lock held. Handles of other processes' tables have descriptors that are not ours to copy: refused for now. */
-static NTSTATUS process_check(HANDLE process)
-{
-    struct nt_object *object;
-    NTSTATUS status = ob_handle_find(process, NT_PROCESS, PROCESS_DUP_HANDLE, &object, NULL, NULL);
-    return !status && ob_ref(object) != nt_process.object ? STATUS_NOT_SUPPORTED : status;
-}
-
-/* Lock held: the descriptor cannot be closed meanwhile. */
-static NTSTATUS duplicate(HANDLE source, ACCESS_MASK access, ULONG attributes, ULONG options, HANDLE *out)
-{
-    struct nt_object *object;
-    ACCESS_MASK granted;
-    int fd, copy = -1;
-    NTSTATUS status = ob_handle_find(source, NT_ANY, 0, &object, &fd, &granted);
-    if (status)
-        return status;
-    if (fd >= 0 && (copy = fcntl(fd, F_DUPFD_CLOEXEC, 0)) < 0)
-        return STATUS_TOO_MANY_OPENED_FILES;
-    const struct ob_handle *entry = ob_handle_entry(source);
-    uint32_t flags = entry ? entry->flags : 0;
-    if (!(options & DUPLICATE_SAME_ACCESS))
-        granted = nt_access_map(object->type, access);
-    if (options & DUPLICATE_SAME_ATTRIBUTES)
-        attributes = flags & OB_HANDLE_INHERIT ? OBJ_INHERIT : 0;
-    status = ob_handle_new(object, granted, attributes, copy, out);
-    if (!status && options & DUPLICATE_SAME_ATTRIBUTES)
-        ob_handle_entry(*out)->flags = flags;
-    if (status && copy >= 0)
-        close(copy);
-    return status;
-}
-
-/* With DUPLICATE_CLOSE_SOURCE the source is closed whatever becomes of the copy. */
-static NTSTATUS NtDuplicateObject(HANDLE source_process, HANDLE source, HANDLE target_process, HANDLE *guest_target,
-                                  ACCESS_MASK access, ULONG attributes, ULONG options)
-{
-    HANDLE made = 0;
-    int fd = -1;
-    nt_lock();
-    NTSTATUS status = process_check(source_process);
-    if (!status) {
-        if (target_process)
-            status = process_check(target_process);
-        if (!status && target_process)
-            status = duplicate(source, access, attributes, options, &made);
-        else if (!status && !(options & DUPLICATE_CLOSE_SOURCE))
-            status = STATUS_INVALID_PARAMETER;
-        if (options & DUPLICATE_CLOSE_SOURCE && ob_handle_entry(source)) {
-            NTSTATUS closed = ob_handle_remove(source, &fd);
-            if (!made && !status)
-                status = closed;
-        } else if (!target_process && !status) {
-            status = STATUS_INVALID_HANDLE;
-        }
-    }
-    nt_unlock();
-    if (fd >= 0)
-        close(fd);
-    if (made && guest_target && !NT_PUT(guest_target, made)) {
-        nt_handle_close(made);
-        return STATUS_ACCESS_VIOLATION;
-    }
-    return status;
 }
 
 const struct nt_service nt_services_ob[] = {

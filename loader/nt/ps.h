@@ -65,8 +65,9 @@ struct nt_process_object {
     nt_ref job;                 /* its innermost job (ps_job.c), referenced; 0: none */
     uint32_t unused[2];
     uint32_t subsystem;
+    uint64_t user_high;         /* where its guest's space ends; 0: not known yet */
 };
-_Static_assert(offsetof(struct nt_process_object, host_started) == 96 && sizeof(struct nt_process_object) == 144,
+_Static_assert(offsetof(struct nt_process_object, host_started) == 96 && sizeof(struct nt_process_object) == 152,
                "the same in 32- and 64-bit processes");
 
 /* What a child is told at birth: NT's process parameters without pointers, so that both widths read it. */
@@ -110,6 +111,9 @@ void nt_job_end_self(void);
 extern void (*nt_job_process_ended)(struct nt_process_object *process);
 /* The process ends, as TerminateProcess ends it. */
 _Noreturn void nt_ps_process_exit(NTSTATUS status);
+/* Another process of the session ends: TerminateProcess, a job's end. It is over when its object is signalled.
+ * STATUS_PROCESS_IS_TERMINATING: it is ending already. */
+NTSTATUS nt_ps_terminate(struct nt_process_object *process, NTSTATUS status);
 /* The exit status of a process that a signal ended (SIGKILL, a crash of the host): what Task Manager and taskkill /F give. */
 enum { NT_KILLED_STATUS = 1 };
 

@@ -1,6 +1,7 @@
 /* Contexts of threads: continue, raise, get, set; suspend and resume; what happens on the way back to the guest. */
 #include "loader/nt/arch.h"
 #include "loader/nt/linux_calls.h"
+#include "loader/nt/ps_message.h"
 #include "loader/nt/ps_private.h"
 
 #include <errno.h>
@@ -147,21 +148,16 @@ NTSTATUS NtRaiseException(const struct nt_exception *guest_record, const struct 
     nt_trap_raise(&record, &context, (uint8_t)first_chance);
 }
 
-/* Finds the running thread behind a handle, with the list locked; NULL where it is not this process's or is gone. */
-static NTSTATUS thread_lock(HANDLE handle, ACCESS_MASK access, struct nt_object **object, struct nt_thread **thread)
+static bool is_own(const struct nt_thread_object *thread)
 {
-    NTSTATUS status = nt_handle_object(handle, NT_THREAD, access, object, NULL, NULL);
-    if (status)
-        return status;
-    nt_ps_lock();
-    *thread = nt_ps_find((struct nt_thread_object *)*object);
-    return STATUS_SUCCESS;
+    return thread->process == nt_process.object;
 }
 
-static void thread_unlock(struct nt_object *object)
+/* Asks the process that the thread belongs to. */
+static NTSTATUS ask(const struct nt_thread_object *thread, struct ps_message *message)
 {
-    nt_ps_unlock();
-    nt_object_release(object);
+    message->thread = nt_ref_of(thread);
+    return nt_ask ? nt_ask(nt_at(thread->process), message, -1, NULL) : STATUS_UNSUCCESSFUL;
 }
 
 /* Waits until the thread is parked or inside the kernel, where it can touch no guest state that matters. */
@@ -171,18 +167,15 @@ static void wait_stopped(struct nt_thread *thread)
         nt_futex_sleep(&thread->stopped, 0);
 }
 
-NTSTATUS NtSuspendThread(HANDLE handle, ULONG *guest_previous)
+NTSTATUS ps_thread_suspend(struct nt_thread_object *target, ULONG *previous)
 {
-    struct nt_object *object;
-    struct nt_thread *thread;
-    NTSTATUS status = thread_lock(handle, 2 /* THREAD_SUSPEND_RESUME */, &object, &thread);
-    if (status)
-        return status;
-    struct nt_thread_object *target = (struct nt_thread_object *)object;
-    ULONG previous = (ULONG)target->suspend_count;
+    NTSTATUS status = STATUS_SUCCESS;
+    nt_ps_lock();
+    struct nt_thread *thread = nt_ps_find(target);
+    *previous = (ULONG)target->suspend_count;
     if (!thread || thread->ending)
         status = STATUS_THREAD_IS_TERMINATING;
-    else if (previous >= 127)
+    else if (*previous >= 127)
         status = STATUS_SUSPEND_COUNT_EXCEEDED;
     else {
         __atomic_add_fetch(&target->suspend_count, 1, __ATOMIC_SEQ_CST);
@@ -191,7 +184,29 @@ NTSTATUS NtSuspendThread(HANDLE handle, ULONG *guest_previous)
             wait_stopped(thread);
         }
     }
-    thread_unlock(object);
+    nt_ps_unlock();
+    return status;
+}
+
+static NTSTATUS suspend_any(struct nt_thread_object *target, ULONG *previous)
+{
+    struct ps_message message = {.operation = PS_THREAD_SUSPEND};
+    if (is_own(target))
+        return ps_thread_suspend(target, previous);
+    NTSTATUS status = ask(target, &message);
+    *previous = (ULONG)message.argument[0];
+    return status;
+}
+
+NTSTATUS NtSuspendThread(HANDLE handle, ULONG *guest_previous)
+{
+    struct nt_object *object;
+    ULONG previous;
+    NTSTATUS status = nt_handle_object(handle, NT_THREAD, 2 /* THREAD_SUSPEND_RESUME */, &object, NULL, NULL);
+    if (status)
+        return status;
+    status = suspend_any((struct nt_thread_object *)object, &previous);
+    nt_object_release(object);
     if (!status && guest_previous && !NT_PUT(guest_previous, previous))
         status = STATUS_ACCESS_VIOLATION;
     return status;
@@ -213,17 +228,14 @@ NTSTATUS NtResumeThread(HANDLE handle, ULONG *guest_previous)
     return guest_previous && !NT_PUT(guest_previous, told) ? STATUS_ACCESS_VIOLATION : STATUS_SUCCESS;
 }
 
-NTSTATUS NtGetContextThread(HANDLE handle, struct nt_context *guest)
+/* Into *context goes what its flags ask for. */
+NTSTATUS ps_context_get(struct nt_thread_object *target, struct nt_context *context)
 {
-    struct nt_context wanted, now;
-    struct nt_object *object;
-    struct nt_thread *thread;
-    if (!nt_read(&wanted.flags, &guest->flags, sizeof wanted.flags))
-        return STATUS_ACCESS_VIOLATION;
-    ULONG flags = wanted.flags;
-    NTSTATUS status = thread_lock(handle, 8 /* THREAD_GET_CONTEXT */, &object, &thread);
-    if (status)
-        return status;
+    struct nt_context now;
+    NTSTATUS status = STATUS_SUCCESS;
+    ULONG flags = context->flags;
+    nt_ps_lock();
+    struct nt_thread *thread = nt_ps_find(target);
     if (!thread)
         status = STATUS_UNSUCCESSFUL;
     else if (thread->start)
@@ -234,42 +246,111 @@ NTSTATUS NtGetContextThread(HANDLE handle, struct nt_context *guest)
         nt_arch_context_of_call(thread, 0, &now);
     else
         status = STATUS_UNSUCCESSFUL; /* running: a context would be stale before it is read */
-    thread_unlock(object);
+    nt_ps_unlock();
+    if (!status)
+        nt_arch_context_merge(context, &now, flags);
+    context->flags = flags;
+    return status;
+}
+
+/* The calling thread's own: does not return. */
+NTSTATUS ps_context_set(struct nt_thread_object *target, struct nt_context *wanted)
+{
+    NTSTATUS status = STATUS_SUCCESS;
+    context_sanitise(wanted);
+    nt_ps_lock();
+    struct nt_thread *thread = nt_ps_find(target);
+    if (!thread)
+        status = STATUS_UNSUCCESSFUL;
+    else if (thread->start)
+        nt_arch_context_merge(thread->start, wanted, wanted->flags);
+    else if (thread != nt_thread_self && thread->stopped && thread->context)
+        nt_arch_context_merge(thread->context, wanted, wanted->flags);
+    else if (thread != nt_thread_self)
+        status = STATUS_UNSUCCESSFUL;
+    nt_ps_unlock();
+    return status;
+}
+
+static _Noreturn void context_set_own(const struct nt_context *wanted)
+{
+    struct nt_context now;
+    nt_arch_context_of_call(nt_thread_self, 0, &now);
+    nt_arch_context_merge(&now, wanted, wanted->flags);
+    nt_thread_self->in_kernel = 0;
+    nt_arch_resume(&now);
+}
+
+/* `size` bytes of a context in the width of the thread's process, whose flags say what is meant. */
+static NTSTATUS context_asked(const struct nt_thread_object *target, uint32_t operation, void *context, uint32_t size)
+{
+    struct ps_message message;
+    memset(&message, 0, PS_MESSAGE_HEAD);
+    message.operation = operation;
+    message.size = size;
+    memcpy(message.data, context, size);
+    NTSTATUS status = ask(target, &message);
+    if (!status && operation == PS_CONTEXT_GET) {
+        if (message.size != size)
+            return STATUS_NOT_SUPPORTED; /* a process of the other width */
+        memcpy(context, message.data, size);
+    }
+    return status;
+}
+
+NTSTATUS NtGetContextThread(HANDLE handle, struct nt_context *guest)
+{
+    struct nt_context context;
+    struct nt_object *object;
+    if (!nt_read(&context.flags, &guest->flags, sizeof context.flags))
+        return STATUS_ACCESS_VIOLATION;
+    NTSTATUS status = nt_handle_object(handle, NT_THREAD, 8 /* THREAD_GET_CONTEXT */, &object, NULL, NULL);
     if (status)
         return status;
-    if (!NT_GET(wanted, guest))
-        return STATUS_ACCESS_VIOLATION;
-    nt_arch_context_merge(&wanted, &now, flags);
-    wanted.flags = flags;
-    return NT_PUT(guest, wanted) ? STATUS_SUCCESS : STATUS_ACCESS_VIOLATION;
+    struct nt_thread_object *target = (struct nt_thread_object *)object;
+    if (!NT_GET(context, guest))
+        status = STATUS_ACCESS_VIOLATION;
+    else if (is_own(target))
+        status = ps_context_get(target, &context);
+    else
+        status = context_asked(target, PS_CONTEXT_GET, &context, sizeof context);
+    nt_object_release(object);
+    return status ? status : NT_PUT(guest, context) ? STATUS_SUCCESS : STATUS_ACCESS_VIOLATION;
 }
 
 NTSTATUS NtSetContextThread(HANDLE handle, const struct nt_context *guest)
 {
     struct nt_context wanted;
     struct nt_object *object;
-    struct nt_thread *thread;
     if (!NT_GET(wanted, guest))
         return STATUS_ACCESS_VIOLATION;
-    context_sanitise(&wanted);
-    NTSTATUS status = thread_lock(handle, 0x10 /* THREAD_SET_CONTEXT */, &object, &thread);
+    NTSTATUS status = nt_handle_object(handle, NT_THREAD, 0x10 /* THREAD_SET_CONTEXT */, &object, NULL, NULL);
     if (status)
         return status;
-    if (!thread)
-        status = STATUS_UNSUCCESSFUL;
-    else if (thread->start)
-        nt_arch_context_merge(thread->start, &wanted, wanted.flags);
-    else if (thread != nt_thread_self && thread->stopped && thread->context)
-        nt_arch_context_merge(thread->context, &wanted, wanted.flags);
-    else if (thread == nt_thread_self) {
-        struct nt_context now;
-        nt_arch_context_of_call(thread, 0, &now);
-        nt_arch_context_merge(&now, &wanted, wanted.flags);
-        thread_unlock(object);
-        thread->in_kernel = 0;
-        nt_arch_resume(&now);
-    } else
-        status = STATUS_UNSUCCESSFUL;
-    thread_unlock(object);
+    struct nt_thread_object *target = (struct nt_thread_object *)object;
+    bool self = target == nt_thread_self->object;
+    if (is_own(target))
+        status = ps_context_set(target, &wanted);
+    else
+        status = context_asked(target, PS_CONTEXT_SET, &wanted, sizeof wanted);
+    nt_object_release(object);
+    if (self && !status)
+        context_set_own(&wanted);
     return status;
+}
+
+/* A 64-bit program on a thread of a 32-bit one: ThreadWow64Context. */
+NTSTATUS ps_context_wow64(struct nt_thread_object *target, bool set, void *guest, ULONG length)
+{
+    enum { SIZE = 0x2cc };
+    uint8_t context[SIZE];
+    const struct nt_process_object *process = nt_at(target->process);
+    if (length != SIZE)
+        return STATUS_INFO_LENGTH_MISMATCH;
+    if (sizeof(void *) == 4 || process->machine != 0x14c)
+        return STATUS_INVALID_PARAMETER;
+    if (!NT_GET(context, guest))
+        return STATUS_ACCESS_VIOLATION;
+    NTSTATUS status = context_asked(target, set ? PS_CONTEXT_SET : PS_CONTEXT_GET, context, SIZE);
+    return status || set ? status : NT_PUT(guest, context) ? STATUS_SUCCESS : STATUS_ACCESS_VIOLATION;
 }

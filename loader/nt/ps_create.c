@@ -16,11 +16,12 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { PROCESS_BREAKAWAY = 1, PROCESS_INHERIT_HANDLES = 4, THREAD_SUSPENDED = 1, PROCESS_SUSPENDED = 0x200,
        STARTF_USESTDHANDLES = 0x100 };
-enum { CONSOLE_NEW_GROUP = 1, PROCESS_CREATE_PROCESS = 0x80, IMAGE_IS_DLL = 0x2000 };
+enum { CONSOLE_NEW_GROUP = 1, PROCESS_CREATE_PROCESS = 0x80, IMAGE_IS_DLL = 0x2000, SUBSYSTEM_CONSOLE = 3 };
 
 struct creation {
     struct ps_wish wish;
@@ -38,6 +39,11 @@ struct creation {
 static NTSTATUS image_look(struct creation *creation)
 {
     NTSTATUS status = nt_path_to_unix(creation->wish.image, creation->wish.image_length, true, creation->path, sizeof creation->path);
+    struct stat about;
+    if (!status && !stat(creation->path, &about) && S_ISDIR(about.st_mode))
+        status = STATUS_FILE_IS_A_DIRECTORY;
+    if (!status && access(creation->path, R_OK))
+        status = errno == EACCES ? STATUS_ACCESS_DENIED : STATUS_OBJECT_NAME_NOT_FOUND;
     if (!status)
         status = nt_config.image_open(creation->path, &creation->facts);
     if (!status && creation->facts.characteristics & IMAGE_IS_DLL)
@@ -110,13 +116,17 @@ static NTSTATUS objects_make(struct creation *creation)
     return status;
 }
 
-/* Without inheritance, or where a list restricts it, a program still gets the standard handles of its creator, under values
- * of its own; not those that the creator has chosen for it (STARTF_USESTDHANDLES), which it would have to let inherit. */
+/* The creator's standard handles go to a console program even where they are not inherited, under values of their own; but
+ * not those that STARTF_USESTDHANDLES names: these the caller answers for. */
 static void standard_give(struct creation *creation)
 {
+    if (creation->birth->start_flags & STARTF_USESTDHANDLES || creation->facts.subsystem != SUBSYSTEM_CONSOLE)
+        return;
     for (int i = 0; i < 3; i++) {
         HANDLE given = 0, wanted = (HANDLE)creation->birth->standard[i];
-        if (wanted && nt_handle_give(creation->process->handle_table, wanted, &creation->carried, &given))
+        if (!wanted || nt_handle_inherited(creation->process->handle_table, wanted))
+            continue;
+        if (nt_handle_give(creation->process->handle_table, wanted, &creation->carried, &given))
             given = 0;
         creation->birth->standard[i] = given;
     }
@@ -127,8 +137,7 @@ static NTSTATUS bequeath(struct creation *creation)
     NTSTATUS status = STATUS_SUCCESS;
     if (creation->process_flags & PROCESS_INHERIT_HANDLES)
         status = nt_handles_inherit(creation->process->handle_table, creation->wish.list, creation->wish.list_count, &creation->carried);
-    if (!status && (!(creation->process_flags & PROCESS_INHERIT_HANDLES) || creation->wish.list) &&
-        !(creation->birth->start_flags & STARTF_USESTDHANDLES))
+    if (!status)
         standard_give(creation);
     return status ? status : block_put(creation->birth, creation->birth->size, &creation->process->birth);
 }

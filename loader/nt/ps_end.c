@@ -4,7 +4,7 @@
  * finds its files closed and its memory free, as on Windows. */
 #include "loader/nt/io.h"
 #include "loader/nt/ke_private.h"
-#include "loader/nt/ps_private.h"
+#include "loader/nt/ps_session.h"
 
 #include <unistd.h>
 
@@ -81,6 +81,27 @@ void ps_process_end(struct nt_process_object *process, NTSTATUS status)
         nt_object_unreference(&process->head);
     }
     nt_object_unreference(&process->head);
+}
+
+/* It ends itself, so that files are closed and the terminal is given back; where it cannot, or takes too long over it, the
+ * watch kills it. */
+NTSTATUS nt_ps_terminate(struct nt_process_object *process, NTSTATUS status)
+{
+    nt_lock();
+    bool ends = process->life != NT_PROCESS_ENDING && process->life != NT_PROCESS_ENDED;
+    if (ends) {
+        process->exit_status = status;
+        process->ended = nt_time_now();
+        OB_ORDER();
+        process->life = NT_PROCESS_ENDING;
+    }
+    nt_unlock();
+    if (!ends)
+        return STATUS_PROCESS_IS_TERMINATING;
+    if (!ps_tell(process, PS_EXIT))
+        ps_host_kill(process);
+    ps_watch_poke();
+    return STATUS_SUCCESS;
 }
 
 /* What the process itself does at its end; nothing of the guest runs any more, but its other threads may still be in the

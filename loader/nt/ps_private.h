@@ -57,6 +57,18 @@ NTSTATUS NtResumeThread(HANDLE handle, ULONG *guest_previous);
 NTSTATUS NtGetContextThread(HANDLE handle, struct nt_context *guest);
 NTSTATUS NtSetContextThread(HANDLE handle, const struct nt_context *guest);
 
+/* The same for threads of this process by their objects, for whoever asks (ps_remote.c). */
+NTSTATUS ps_thread_suspend(struct nt_thread_object *target, ULONG *previous);
+NTSTATUS ps_context_get(struct nt_thread_object *target, struct nt_context *context);
+NTSTATUS ps_context_set(struct nt_thread_object *target, struct nt_context *wanted);
+NTSTATUS ps_context_wow64(struct nt_thread_object *target, bool set, void *guest, ULONG length);
+NTSTATUS ps_thread_end(struct nt_thread_object *target, NTSTATUS exit_status);
+/* A new thread of this process, linked but not begun: ps_thread_begin, or ps_thread_undo. */
+struct ps_start { uintptr_t start, parameter; ULONG flags; size_t commit, reserve; };
+NTSTATUS ps_thread_create(const struct ps_start *start, struct nt_thread **out);
+NTSTATUS ps_thread_begin(struct nt_thread *thread);
+void ps_thread_undo(struct nt_thread *thread);
+
 /* A thread of this process by its object; nt_ps_lock held. */
 struct nt_thread *nt_ps_find(const struct nt_thread_object *object);
 void nt_ps_lock(void);

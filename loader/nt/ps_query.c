@@ -92,7 +92,7 @@ static NTSTATUS answer(void *guest, ULONG length, ULONG *guest_returned, const v
     return STATUS_SUCCESS;
 }
 
-static NTSTATUS query(const struct nt_thread_object *thread, ULONG class, void *guest, ULONG length, ULONG *returned)
+static NTSTATUS query(struct nt_thread_object *thread, ULONG class, void *guest, ULONG length, ULONG *returned)
 {
     switch (class) {
     case 0: {
@@ -120,6 +120,7 @@ static NTSTATUS query(const struct nt_thread_object *thread, ULONG class, void *
         ULONG none = 0;
         return answer(guest, length, returned, &none, class == 14 ? sizeof none : 1);
     }
+    case 29: return ps_context_wow64(thread, false, guest, length);
     case 20: {
         ULONG ended = thread->head.signal > 0;
         return answer(guest, length, returned, &ended, sizeof ended);
@@ -142,7 +143,7 @@ static NTSTATUS NtQueryInformationThread(HANDLE handle, ULONG class, void *guest
     NTSTATUS status = nt_handle_object(handle, NT_THREAD, 0x800 /* QUERY_LIMITED */, &object, NULL, NULL);
     if (status)
         return status;
-    status = query((const struct nt_thread_object *)object, class, guest, length, returned);
+    status = query((struct nt_thread_object *)object, class, guest, length, returned);
     nt_object_release(object);
     return status;
 }
@@ -163,6 +164,9 @@ static NTSTATUS NtSetInformationThread(HANDLE handle, ULONG class, const void *g
                  : nt_ex_impersonate((struct nt_thread_object *)object, token);
         break;
     }
+    case 29:
+        status = ps_context_wow64((struct nt_thread_object *)object, true, (void *)guest, length);
+        break;
     case 10: { /* ThreadZeroTlsCell: a freed TLS index reads zero in every thread */
         ULONG index;
         status = length != sizeof index ? STATUS_INFO_LENGTH_MISMATCH

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -242,6 +243,19 @@ static void children_reap_themselves(void)
     sigaction(SIGCHLD, &action, NULL);
 }
 
+/* A child's was told by its creator. Lock held. */
+static void path_tell(struct nt_process_object *process)
+{
+    uint32_t size = (uint32_t)strlen(nt_process.image_path) + 1;
+    nt_ref path = process->image_path ? 0 : nt_arena_allocate(size);
+    if (!path)
+        return;
+    memcpy(nt_at(path), nt_process.image_path, size);
+    process->image_path_size = size;
+    OB_ORDER();
+    process->image_path = path;
+}
+
 bool nt_session_join(void)
 {
     struct nt_process_object *process = nt_at(nt_process.object);
@@ -254,8 +268,12 @@ bool nt_session_join(void)
         if (!ob_arena->session)
             ob_arena->session = name | 1;
         process->host_started = ps_host_started((uint32_t)getpid());
+        path_tell(process);
         nt_unlock();
         children_reap_themselves();
+        /* Yama lets only parents look into their children: processes of a session may look into each other, as on Windows. */
+        prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
+        nt_ask = ps_ask;
         joined = socket_open(process->id) && service_start();
         if (joined && process->life == NT_PROCESS_ALONE)
             process->life = NT_PROCESS_RUNNING;

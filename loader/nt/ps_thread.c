@@ -3,6 +3,7 @@
 #include "loader/nt/arch.h"
 #include "loader/nt/io.h"
 #include "loader/nt/mm.h"
+#include "loader/nt/ps_message.h"
 #include "loader/nt/ps_private.h"
 
 #include <errno.h>
@@ -175,6 +176,7 @@ NTSTATUS nt_ps_open(size_t stack_reserve, size_t stack_commit)
     nt_process.created = process->created;
     process->host_pid = (uint32_t)getpid();
     process->machine = NT_WIDTH(0x14c, 0x8664);
+    process->user_high = nt_process.user_high;
     status = nt_mm_allocate(&peb, PEB_SIZE, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE, 0);
     if (status)
         return status;
@@ -297,7 +299,7 @@ struct attribute { ULONG_PTR id; SIZE_T size; ULONG_PTR value; SIZE_T *returned;
 enum { ATTRIBUTE_CLIENT_ID = 0x10003, ATTRIBUTE_TEB = 0x10004 };
 
 /* Answers the attributes that ask for something (client ID, TEB address); others are hints. */
-static bool attributes_answer(const SIZE_T *list, const struct nt_thread *thread)
+static bool attributes_answer(const SIZE_T *list, const struct nt_thread_object *thread)
 {
     SIZE_T total;
     if (!list)
@@ -310,18 +312,48 @@ static bool attributes_answer(const SIZE_T *list, const struct nt_thread *thread
         if (!NT_GET(one, next))
             return false;
         if (one.id == ATTRIBUTE_CLIENT_ID) {
-            CLIENT_ID client = {nt_process.id, thread->object->id};
+            CLIENT_ID client = {thread->process_id, thread->id};
             if (one.size < sizeof client || !nt_write((void *)one.value, &client, sizeof client))
                 return false;
         } else if (one.id == ATTRIBUTE_TEB) {
-            if (one.size < sizeof(void *) || !nt_write((void *)one.value, &thread->teb, sizeof(void *)))
+            uintptr_t teb = (uintptr_t)thread->teb;
+            if (one.size < sizeof teb || !nt_write((void *)one.value, &teb, sizeof teb))
                 return false;
         }
     }
     return true;
 }
 
-static NTSTATUS thread_begin(struct nt_thread *thread)
+NTSTATUS ps_thread_create(const struct ps_start *start, struct nt_thread **out)
+{
+    struct nt_thread *thread;
+    NTSTATUS status = thread_make(NULL, start->reserve, start->commit, &thread);
+    if (status)
+        return status;
+    thread->object->start_address = start->start;
+    thread->object->suspend_count = start->flags & 1; /* THREAD_CREATE_FLAGS_CREATE_SUSPENDED */
+    thread->start = malloc(sizeof *thread->start);
+    if (!thread->start) {
+        thread_discard(thread);
+        return STATUS_NO_MEMORY;
+    }
+    nt_arch_context_start(thread->start, nt_process.thread_start, start->start, start->parameter, thread->stack_high);
+    thread_link(thread);
+    *out = thread;
+    return STATUS_SUCCESS;
+}
+
+/* As if it had never been. */
+void ps_thread_undo(struct nt_thread *thread)
+{
+    nt_ps_lock();
+    thread_unlink(thread);
+    nt_ps_unlock();
+    process_threads(-1);
+    thread_discard(thread);
+}
+
+NTSTATUS ps_thread_begin(struct nt_thread *thread)
 {
     pthread_attr_t attributes;
     pthread_t id;
@@ -335,60 +367,62 @@ static NTSTATUS thread_begin(struct nt_thread *thread)
     int failed = pthread_create(&id, &attributes, thread_main, thread);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     pthread_attr_destroy(&attributes);
+    if (failed)
+        ps_thread_undo(thread);
     return failed ? STATUS_INSUFFICIENT_RESOURCES : STATUS_SUCCESS;
+}
+
+/* In another process: made and begun there. */
+static NTSTATUS thread_create_other(const struct nt_process_object *owner, const struct ps_start *start, struct nt_thread_object **out)
+{
+    struct ps_message message = {.operation = PS_THREAD_CREATE,
+                                 .argument = {start->start, start->parameter, start->flags, start->commit, start->reserve}};
+    NTSTATUS status = nt_ask ? nt_ask(owner, &message, -1, NULL) : STATUS_PROCESS_IS_TERMINATING;
+    *out = nt_at(message.thread); /* with a reference, ours now */
+    return status;
+}
+
+static NTSTATUS handle_answer(struct nt_thread_object *thread, ACCESS_MASK access, ULONG attributes, HANDLE *guest_handle,
+                              const SIZE_T *guest_list)
+{
+    HANDLE handle;
+    NTSTATUS status = nt_handle_create(&thread->head, access, attributes & OBJ_INHERIT, -1, &handle);
+    if (status || (attributes_answer(guest_list, thread) && NT_PUT(guest_handle, handle)))
+        return status;
+    nt_handle_close(handle);
+    return STATUS_ACCESS_VIOLATION;
 }
 
 NTSTATUS nt_ps_create_thread(HANDLE *guest_handle, ACCESS_MASK access, const OBJECT_ATTRIBUTES *guest_attributes, HANDLE process,
                              uintptr_t start, uintptr_t parameter, ULONG flags, size_t commit, size_t reserve,
                              const SIZE_T *guest_list)
 {
+    struct ps_start wish = {start, parameter, flags, commit, reserve};
     struct nt_attributes attributes;
     struct nt_thread *thread;
     struct nt_object *owner;
-    HANDLE handle;
     NTSTATUS status = nt_attributes_capture(guest_attributes, &attributes);
     if (status)
         return status;
-    ULONG object_attributes = attributes.attributes;
     nt_attributes_free(&attributes);
     status = nt_handle_object(process, NT_PROCESS, 2 /* PROCESS_CREATE_THREAD */, &owner, NULL, NULL);
     if (status)
         return status;
-    bool own = nt_ref_of(owner) == nt_process.object;
+    if (nt_ref_of(owner) == nt_process.object) {
+        status = ps_thread_create(&wish, &thread);
+        if (!status && (status = handle_answer(thread->object, access, attributes.attributes, guest_handle, guest_list)))
+            ps_thread_undo(thread);
+        else if (!status)
+            status = ps_thread_begin(thread);
+    } else {
+        struct nt_thread_object *other;
+        status = thread_create_other((struct nt_process_object *)owner, &wish, &other);
+        if (!status) {
+            status = handle_answer(other, access, attributes.attributes, guest_handle, guest_list);
+            nt_object_release(&other->head);
+        }
+    }
     nt_object_release(owner);
-    if (!own)
-        return STATUS_ACCESS_DENIED; /* threads in other processes: not built yet */
-    status = thread_make(NULL, reserve, commit, &thread);
-    if (status)
-        return status;
-    thread->object->start_address = start;
-    thread->object->suspend_count = flags & 1; /* THREAD_CREATE_FLAGS_CREATE_SUSPENDED */
-    thread->start = malloc(sizeof *thread->start);
-    if (!thread->start || !attributes_answer(guest_list, thread)) {
-        status = thread->start ? STATUS_ACCESS_VIOLATION : STATUS_NO_MEMORY;
-        thread_discard(thread);
-        return status;
-    }
-    nt_arch_context_start(thread->start, nt_process.thread_start, start, parameter, thread->stack_high);
-    status = nt_handle_create(&thread->object->head, access, object_attributes & OBJ_INHERIT, -1, &handle);
-    if (status) {
-        thread_discard(thread);
-        return status;
-    }
-    if (!NT_PUT(guest_handle, handle)) {
-        nt_handle_close(handle);
-        thread_discard(thread);
-        return STATUS_ACCESS_VIOLATION;
-    }
-    thread_link(thread);
-    status = thread_begin(thread);
-    if (status) { /* the world refused a host thread: as if it had never been */
-        nt_ps_lock();
-        thread_unlink(thread);
-        nt_ps_unlock();
-        nt_handle_close(handle);
-        thread_discard(thread);
-    }
     return status;
 }
 
@@ -430,6 +464,16 @@ static void thread_end(struct nt_thread *thread, NTSTATUS status)
     nt_futex_wake(&thread->object->suspend_count, 1);
 }
 
+NTSTATUS ps_thread_end(struct nt_thread_object *target, NTSTATUS exit_status)
+{
+    nt_ps_lock();
+    struct nt_thread *thread = nt_ps_find(target);
+    if (thread)
+        thread_end(thread, exit_status);
+    nt_ps_unlock();
+    return thread ? STATUS_SUCCESS : STATUS_THREAD_IS_TERMINATING;
+}
+
 NTSTATUS nt_ps_terminate_thread(HANDLE handle, NTSTATUS exit_status)
 {
     struct nt_object *object;
@@ -438,16 +482,17 @@ NTSTATUS nt_ps_terminate_thread(HANDLE handle, NTSTATUS exit_status)
     NTSTATUS status = nt_handle_object(handle, NT_THREAD, 1 /* THREAD_TERMINATE */, &object, NULL, NULL);
     if (status)
         return status;
-    bool self = (struct nt_thread_object *)object == nt_thread_self->object;
-    nt_ps_lock();
-    struct nt_thread *thread = nt_ps_find((struct nt_thread_object *)object);
-    if (thread && !self)
-        thread_end(thread, exit_status);
-    nt_ps_unlock();
+    struct nt_thread_object *target = (struct nt_thread_object *)object;
+    struct ps_message message = {.operation = PS_THREAD_END, .thread = nt_ref_of(object), .argument = {exit_status}};
+    bool self = target == nt_thread_self->object;
+    if (!self && target->process != nt_process.object)
+        status = nt_ask ? nt_ask(nt_at(target->process), &message, -1, NULL) : STATUS_THREAD_IS_TERMINATING;
+    else if (!self)
+        status = ps_thread_end(target, exit_status);
     nt_object_release(object);
     if (self)
         nt_ps_thread_exit(exit_status);
-    return thread ? STATUS_SUCCESS : STATUS_THREAD_IS_TERMINATING;
+    return status;
 }
 
 enum { END_PATIENCE = 1000000 /* 100 ms */ };
@@ -483,8 +528,10 @@ NTSTATUS nt_ps_terminate_process(HANDLE handle, NTSTATUS exit_status)
     if (status)
         return status;
     bool own = nt_ref_of(object) == nt_process.object;
+    if (!own)
+        status = nt_ps_terminate((struct nt_process_object *)object, exit_status);
     nt_object_release(object);
     if (!own)
-        return STATUS_ACCESS_DENIED;
+        return status;
     nt_ps_process_exit(exit_status);
 }
