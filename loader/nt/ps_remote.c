@@ -5,8 +5,6 @@
 #include "loader/nt/ps_session.h"
 
 #include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -36,12 +34,7 @@ static NTSTATUS thread_create(struct ps_message *message)
         return status;
     struct nt_object *object = &thread->object->head;
     nt_object_reference(object);
-    /* A new thread has its maker's signal mask, and this one's is not a guest thread's. */
-    sigset_t none, own;
-    sigemptyset(&none);
-    pthread_sigmask(SIG_SETMASK, &none, &own);
     status = ps_thread_begin(thread);
-    pthread_sigmask(SIG_SETMASK, &own, NULL);
     if (status)
         nt_object_release(object);
     else

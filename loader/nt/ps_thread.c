@@ -356,16 +356,18 @@ void ps_thread_undo(struct nt_thread *thread)
 NTSTATUS ps_thread_begin(struct nt_thread *thread)
 {
     pthread_attr_t attributes;
+    sigset_t none, own;
     pthread_t id;
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, KERNEL_STACK);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    /* Whoever makes it, the service thread too, which lets no signal through: a guest's thread takes all of them. */
-    sigset_t none, old;
+    /* A new thread has its maker's signal mask, and the service thread's is not a guest thread's. */
     sigemptyset(&none);
-    pthread_sigmask(SIG_SETMASK, &none, &old);
+    if (!nt_thread_self)
+        pthread_sigmask(SIG_SETMASK, &none, &own);
     int failed = pthread_create(&id, &attributes, thread_main, thread);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (!nt_thread_self)
+        pthread_sigmask(SIG_SETMASK, &own, NULL);
     pthread_attr_destroy(&attributes);
     if (failed)
         ps_thread_undo(thread);
@@ -429,24 +431,8 @@ NTSTATUS nt_ps_create_thread(HANDLE *guest_handle, ACCESS_MASK access, const OBJ
 NTSTATUS nt_ps_start_thread(uintptr_t start, uintptr_t parameter)
 {
     struct nt_thread *thread;
-    NTSTATUS status = thread_make(NULL, 0, 0, &thread);
-    if (status)
-        return status;
-    thread->object->start_address = start;
-    if (!(thread->start = malloc(sizeof *thread->start))) {
-        thread_discard(thread);
-        return STATUS_NO_MEMORY;
-    }
-    nt_arch_context_start(thread->start, nt_process.thread_start, start, parameter, thread->stack_high);
-    thread_link(thread);
-    status = thread_begin(thread);
-    if (status) {
-        nt_ps_lock();
-        thread_unlink(thread);
-        nt_ps_unlock();
-        thread_discard(thread);
-    }
-    return status;
+    NTSTATUS status = ps_thread_create(&(struct ps_start){.start = start, .parameter = parameter}, &thread);
+    return status ? status : ps_thread_begin(thread);
 }
 
 /* ---- ends ---- */
