@@ -2,9 +2,7 @@
  * while it changes keys leaves a whole tree. Expectations: Microsoft's documentation of the registry functions. */
 #include "loader/nt/cm_private.h"
 
-#define nt_upcase unused_upcase /* these tests take the real letter case */
 #include "nt_kernel.h"
-#undef nt_upcase
 
 #include "nt_family.h"
 

@@ -2,9 +2,7 @@
  * Wine's conformance tests of the registry, which run on Windows, require. */
 #include "loader/nt/cm_private.h"
 
-#define nt_upcase unused_upcase /* these tests take the real letter case */
 #include "nt_kernel.h"
-#undef nt_upcase
 
 #include <stdio.h>
 

@@ -3,9 +3,7 @@
 #include "loader/nt/ex_private.h"
 #include "loader/nt/mm.h"
 
-#define nt_upcase unused_upcase /* these tests take the real letter case */
 #include "nt_kernel.h"
-#undef nt_upcase
 
 #include <stdio.h>
 #include <sys/mman.h>

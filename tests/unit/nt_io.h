@@ -5,10 +5,7 @@
 
 #include "loader/nt/io_private.h"
 
-/* These tests take the real letter case, and what stands in for it elsewhere goes by another name. */
-#define nt_upcase unused_upcase
 #include "nt_kernel.h"
-#undef nt_upcase
 
 #include <fcntl.h>
 #include <stdio.h>

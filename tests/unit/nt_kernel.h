@@ -56,11 +56,6 @@ bool nt_write(void *guest, const void *from, size_t size)
     return true;
 }
 
-WCHAR nt_upcase(WCHAR c)
-{
-    return c >= 'a' && c <= 'z' ? (WCHAR)(c - 32) : c;
-}
-
 /* ---- processes and threads ---- */
 
 static void kernel_thread_destroy(struct nt_object *object)
