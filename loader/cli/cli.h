@@ -10,7 +10,7 @@
  *   map*.c        `map`
  *   output.c      tables as text or JSON from the same rows
  *   report/       --html: the events kept, the memory map after each step, the page; diff_maps.c: the same as text
- *   linux/        run.c: `run` on the native lane; spawn.c, wine.c: `spawn` through Wine; ps.c, handles.c:
+ *   linux/        run.c: `run` on the native lane; steps.c, told.c: --steps, --handles; spawn.c, wine.c: `spawn` through Wine; ps.c, handles.c:
  *                 sessions seen from outside; places.c: where the DLL set, our own DLLs
  *                 and drive C: are; report.c: an exception that nobody handled; source.c, machine.c
  *   win32/        entry.c: the two beginnings; run.c, stub.c, child.c: `run` as parent, the child's EXE, and as child;
@@ -104,6 +104,12 @@ int cli_check_end(const char *program, const struct loader *loader, bool json); 
 /* ---- diff_maps.c: what the report has kept, as text or JSON. */
 extern const char cli_diff_maps_help[];
 bool cli_diff_maps_end(const char *program, bool all, bool json); /* false: not everything was told */
+
+/* ---- linux/steps.c: --steps. The four steps of a creation, each told when it is done. */
+enum native_stage;
+void cli_steps_open(FILE *stream, const char *program);
+void cli_steps_stage(enum native_stage stage);
+void cli_steps_event(const struct ld_event *event);
 
 /* ---- linux/told.c: --handles. The table at the start, and before the end, with what changed between. */
 void cli_handles_begin(void);

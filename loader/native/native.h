@@ -20,6 +20,14 @@
 #include "loader/load.h"
 #include "loader/nt/nt.h"
 
+/* What a stage has just made: told in this order, the last one when the first thread is about to run. */
+enum native_stage {
+    NATIVE_OBJECT,  /* process object and empty handle table */
+    NATIVE_SPACE,   /* address space */
+    NATIVE_IMAGE,   /* the program and all that it needs: mapped, relocated, bound, protected */
+    NATIVE_THREAD,  /* first thread, PEB, parameters, standard handles */
+};
+
 /* What the command line wants. All strings are borrowed for the life of the process. */
 struct native_options {
     const char *program;                 /* host path of the EXE */
@@ -44,6 +52,7 @@ struct native_options {
     void (*missing_call)(const char *name);                                        /* unimplemented system call */
     void (*finish)(uint32_t exit_status);                                          /* does not return */
     void (*unhandled)(const struct nt_exception *record, const struct nt_context *context);
+    void (*stage)(enum native_stage stage);                                        /* NULL: nobody wants to know */
     void (*start_failed)(NTSTATUS status, const char *module);                     /* an initialiser failed */
 };
 

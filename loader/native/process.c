@@ -1,11 +1,11 @@
 /* How the native lane builds a process, in order:
  *
- *   1  kernel: the shared arena, the address space, KUSER_SHARED_DATA
+ *   1  kernel: the shared arena, process object and empty handle table; the address space, KUSER_SHARED_DATA
  *   2  the EXE's headers are foreseen; its preferred range is kept free, so that nothing else is put there first
  *   3  ntdll, the guest half, and what connects them (system-call numbers, replaced functions)
  *   4  kernel32, which Windows loads into every process, imported or not
  *   5  the EXE and all that it needs: mapped, relocated, bound, given TLS slots, protected
- *   6  process and thread objects, PEB, TEB, stack with the EXE's own sizes
+ *   6  first thread's object, PEB, TEB, stack with the EXE's own sizes
  *   7  parameters, module lists
  *   8  first thread: LdrInitializeThunk -> initialisers -> RtlUserThreadStart -> ImageBase + AddressOfEntryPoint
  *
@@ -26,6 +26,12 @@
 struct native native;
 
 enum { BUILD = 19043 }; /* the Windows 10 that Wine's DLLs answer for */
+
+static void stage_tell(enum native_stage stage)
+{
+    if (native.options.stage)
+        native.options.stage(stage);
+}
 
 static bool kernel_open(struct ld_error *error)
 {
@@ -53,8 +59,12 @@ static bool kernel_open(struct ld_error *error)
     nt_process.user_high = native_machine.user_high;
     nt_process.dispatcher_entry = (uintptr_t)nt_arch_entry;
     snprintf(nt_process.image_path, sizeof nt_process.image_path, "%s", options->program);
-    if (!nt_arena_open() || !nt_mm_open() || !nt_ex_user_shared_data_open() || !nt_trap_open())
+    if (!nt_arena_open() || nt_ps_begin())
         return ld_fail_host(error, LD_START, NULL, HOST_FAILED, "the kernel of this lane could not be set up");
+    stage_tell(NATIVE_OBJECT);
+    if (!nt_mm_open() || !nt_ex_user_shared_data_open() || !nt_trap_open())
+        return ld_fail_host(error, LD_START, NULL, HOST_FAILED, "the kernel of this lane could not be set up");
+    stage_tell(NATIVE_SPACE);
     struct host *host = nt_mm_host(host_linux_open());
     if (!host)
         return ld_fail_host(error, LD_START, NULL, HOST_NO_MEMORY, "no memory for the host");
@@ -187,6 +197,7 @@ bool native_prepare(const struct native_options *options, struct ld_error *error
         module->is_static = true;
         module->references = -1;
     }
+    stage_tell(NATIVE_IMAGE);
     return stack_and_objects(error, api_set_map);
 }
 
@@ -198,5 +209,6 @@ void native_start(void)
     LD_TRACE(native.loader.trace, LD_START, .verb = "thread", .module = main->name, .address = entry, .from = main->base,
              .count = nt_process.id, .detail = "first thread, ImageBase + AddressOfEntryPoint");
     nt_ps_control_open();
+    stage_tell(NATIVE_THREAD);
     nt_ps_run(entry);
 }

@@ -24,7 +24,9 @@ struct nt_thread {
 
 struct nt_thread *nt_current(void);
 
-/* The first thread: makes process and thread objects, TEB and stack in the guest's space; runs nothing yet. */
+/* The process object and its empty handle table, before there is anything else of the process. A child has both already. */
+NTSTATUS nt_ps_begin(void);
+/* The first thread: makes thread object (and what nt_ps_begin makes, where it was not called), TEB and stack in the guest's space; runs nothing yet. */
 NTSTATUS nt_ps_open(size_t stack_reserve, size_t stack_commit);
 /* Runs the first thread on the calling host thread; comes back when that thread has ended but others go on: the
  * process ends when its last thread does, through nt_config.finish. */

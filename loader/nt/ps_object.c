@@ -73,3 +73,24 @@ NTSTATUS ps_thread_new(struct nt_process_object *process, struct nt_thread_objec
     nt_object_release(object);
     return STATUS_INSUFFICIENT_RESOURCES;
 }
+
+NTSTATUS nt_ps_begin(void)
+{
+    struct nt_process_object *process;
+    ps_types_open();
+    if (nt_process.object)
+        return STATUS_SUCCESS;
+    NTSTATUS status = ps_process_new(NT_PROCESS_ALONE, &process);
+    if (status)
+        return status;
+    nt_process.object = nt_ref_of(process);
+    nt_process.id = process->id;
+    nt_lock();
+    nt_ref table = ob_table_new();
+    if (table) {
+        ob_table_adopt(table);
+        process->handle_table = table;
+    }
+    nt_unlock();
+    return table ? STATUS_SUCCESS : STATUS_INSUFFICIENT_RESOURCES;
+}

@@ -121,6 +121,20 @@ static int orphaned(DWORD parent, HANDLE go_on, HANDLE done)
     return 0;
 }
 
+/* Three generations that live until the standard input of all of them ends: for who wants to look at them. */
+static int family(int number)
+{
+    PROCESS_INFORMATION child;
+
+    if (number < 3)
+        return start(start_own_path(), 0, TRUE, &child, "family %d", number + 1) ? (int)start_finish(&child) : 1;
+    puts("all three are there");
+    fflush(stdout);
+    while (getchar() != EOF) {
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     DWORD threads, parent;
@@ -128,6 +142,8 @@ int main(int argc, char **argv)
 
     if (start_is(argc, argv, "generation") && argc > 4)
         return generation(atoi(argv[2]), strtoul(argv[3], NULL, 16), strtoul(argv[4], NULL, 16));
+    if (start_is(argc, argv, "family") && argc > 2)
+        return family(atoi(argv[2]));
     if (start_is(argc, argv, "child-of") && argc > 2) {
         parent = strtoul(argv[2], NULL, 16);
         return parent_of(GetCurrentProcessId(), &threads, name) == parent ? 0 : 1;

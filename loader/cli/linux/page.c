@@ -52,7 +52,7 @@ static const char *use_of(const struct nt_mm_line *line)
     return NULL;
 }
 
-static void map_walk(void (*add)(const struct report_line *line))
+void cli_map_walk(void (*add)(const struct report_line *line))
 {
     struct nt_mm_line from;
     for (uintptr_t address = 0; nt_mm_line_next(&address, &from);) {
@@ -67,7 +67,7 @@ static void map_walk(void (*add)(const struct report_line *line))
     }
 }
 
-void cli_page_open(const char *program, const char *lane) { report_open(program, lane, map_walk); }
+void cli_page_open(const char *program, const char *lane) { report_open(program, lane, cli_map_walk); }
 
 /* ---- writing -------------------------------------------------------------------------------------- */
 

@@ -5,6 +5,7 @@
 
 #include "loader/cli/report/report.h"
 
+void cli_map_walk(void (*add)(const struct report_line *line)); /* a report_walk: this process's memory map */
 void cli_page_open(const char *program, const char *lane);
 bool cli_page_started(const char *path);
 bool cli_page_ended(const char *path, uint32_t code, const char *how);

@@ -29,6 +29,7 @@ static const char help[] =
     "  --trace-file=FILE    these lines into FILE\n"
     "  --html=PAGE          all of it as one self-contained page: written when the first thread is about to run, and\n"
     "                       again with the exit code when the process ends\n"
+    "  --steps              the creation as a lesson in four steps, with what each changed; waits for Enter on a terminal\n"
     "  --handles            the handle table of each process before its end, and what changed since its start\n"
     "  --status-file=FILE   the exit code with all 32 bits: \"DECIMAL HEX HOW\\n\", HOW being exited, exception\n"
     "                       (nobody handled it) or refused (not started; the code is Windows' for that)\n"
@@ -52,7 +53,7 @@ static const char help[] =
     "not there. A guest can use these numbers too: the status file tells the difference.\n";
 
 enum { OPTION_TRACE = 256, OPTION_TRACE_FILE, OPTION_CHECK, OPTION_OCCUPY, OPTION_MISSING, OPTION_STATUS_FILE, OPTION_ENV, OPTION_CLEAR_ENV,
-       OPTION_DLL_PATH, OPTION_JSON, OPTION_LANE, OPTION_STOP_AT, OPTION_HTML, OPTION_ALL, OPTION_HANDLES };
+       OPTION_DLL_PATH, OPTION_JSON, OPTION_LANE, OPTION_STOP_AT, OPTION_HTML, OPTION_ALL, OPTION_HANDLES, OPTION_STEPS };
 
 static const struct option options[] = {
     {"help", no_argument, NULL, 'h'},
@@ -72,6 +73,7 @@ static const struct option options[] = {
     {"html", required_argument, NULL, OPTION_HTML},
     {"all", no_argument, NULL, OPTION_ALL},
     {"handles", no_argument, NULL, OPTION_HANDLES},
+    {"steps", no_argument, NULL, OPTION_STEPS},
     {0},
 };
 
@@ -81,7 +83,7 @@ static struct {
     struct ld_trace trace;
     const char *program, *trace_file, *status_file, *dll_path, *page;
     intptr_t status_fd; /* -1: nobody asked */
-    bool check, json, story, handles;
+    bool check, json, story, handles, steps;
     bool diff, all; /* diff-maps: loaded, told step by step, not started */
     bool reference; /* --lane=reference */
     bool unhandled; /* an exception ends the process */
@@ -110,6 +112,8 @@ static void on_event(void *context, const struct ld_event *event)
         cli_trace_event(&run.lines, event);
     if (run.story)
         cli_story_event(event);
+    if (run.steps)
+        cli_steps_event(event);
     if (run.stop_at == STOP_MAPPED || run.stop_at == STOP_BOUND)
         stop_by_event(event);
     if (run.page || run.diff)
@@ -240,6 +244,7 @@ static int option_take(int option)
     case OPTION_TRACE_FILE: run.trace_file = optarg; return 0;
     case OPTION_CHECK: run.check = true; return 0;
     case OPTION_HANDLES: run.handles = true; return 0;
+    case OPTION_STEPS: run.steps = true; return 0;
     case OPTION_JSON: run.json = true; return 0;
     case OPTION_MISSING: return strcmp(optarg, "stub") ? wrong("--missing knows only stub", optarg) : 0; /* likewise */
     case OPTION_LANE:
@@ -337,7 +342,9 @@ static void lane_fill(struct native_options *lane)
     lane->tell_handles = run.handles;
     if (run.handles)
         lane->ending = on_ending;
-    run.trace = (struct ld_trace){.mask = run.lines.mask | (run.story || run.page || run.diff ? CLI_STORY_PHASES : 0) |
+    if (run.steps)
+        lane->stage = cli_steps_stage;
+    run.trace = (struct ld_trace){.mask = run.lines.mask | (run.story || run.page || run.diff || run.steps ? CLI_STORY_PHASES : 0) |
                                        (run.stop_at ? 1u << LD_BIND : 0), .sink = on_event};
 }
 
@@ -347,6 +354,8 @@ static int start(struct native_options *lane)
     lane_fill(lane);
     if (run.story)
         cli_story_open(stderr, run.program);
+    if (run.steps)
+        cli_steps_open(stderr, run.program);
     if (run.page || run.diff)
         cli_page_open(run.program, run.reference ? "reference" : "native");
     bool prepared = native_prepare(lane, &error);
@@ -427,6 +436,8 @@ int cli_run(int count, char **arguments)
         return wrong("--all", "only with diff-maps");
     if (run.json && !run.check && !run.diff)
         return wrong("--json", "only with --check");
+    if (run.steps && (run.check || run.page || run.diff || run.reference))
+        return wrong("--steps", "only with a plain run on the native lane");
     if (run.page && run.check)
         return wrong("--html", "not with --check");
     if (run.reference && (run.check || lane.stub_missing)) /* they ask for what only our own phases do */
