@@ -272,9 +272,62 @@ static bool bind_descriptor(struct binding *work, const struct pe_import_module 
     return pe.code == PE_OK || ld_fail_pe(work->search.error, LD_BIND, work->module, &pe);
 }
 
+/* ---- From an earlier run ---- */
+
+/* All of it is looked at before anything is written: a false memory costs a look-up. */
+static bool known_is_good(const struct ld_module *module, const struct ld_bindings *known, uint32_t width)
+{
+    uint64_t slots = 0;
+    for (uint32_t i = 0; i < known->run_count; i++) {
+        const struct ld_binding_run *run = &known->runs[i];
+        slots += run->count;
+        if (run->count > module->source.size_of_image / width || run->slot > module->source.size_of_image - run->count * width)
+            return false;
+    }
+    for (uint32_t i = 0; i < known->need_count; i++)
+        if (known->needs[i] >= known->target_count || !known->targets[known->needs[i]])
+            return false;
+    if (slots != known->slot_count)
+        return false;
+    for (uint32_t i = 0; i < known->slot_count; i++) {
+        const struct ld_module *target = known->indexes[i] < known->target_count ? known->targets[known->indexes[i]] : NULL;
+        if (!target || known->rvas[i] >= target->source.size_of_image)
+            return false;
+    }
+    return true;
+}
+
+static bool bind_known(struct loader *loader, struct ld_module *module, const struct ld_bindings *known)
+{
+    uint32_t width = module->image.is_64 ? 8 : 4, slot = 0;
+    if (!known_is_good(module, known, width))
+        return false;
+    for (uint32_t i = 0; i < known->run_count; i++)
+        if (known->runs[i].count &&
+            ld_module_writable(loader, module, pe_rva_at(known->runs[i].slot), known->runs[i].count * width) != HOST_OK)
+            return false;
+    for (uint32_t i = 0; i < known->need_count; i++)
+        if (!ld_module_add_need(module, known->targets[known->needs[i]]))
+            return false;
+    uint8_t *bytes = loader->host->vm_at(loader->host, module->base, module->source.size_of_image);
+    for (uint32_t i = 0; i < known->run_count; i++) {
+        uint8_t *at = bytes + known->runs[i].slot;
+        for (uint32_t end = slot + known->runs[i].count; slot < end; slot++, at += width) {
+            uint64_t address = known->targets[known->indexes[slot]]->base + known->rvas[slot];
+            memcpy(at, &address, width);
+        }
+    }
+    module->imports = known->slot_count;
+    return true;
+}
+
 bool ld_bind(struct loader *loader, struct ld_module *module, struct ld_error *error)
 {
+    struct ld_bindings known;
     if (module->no_resolve || !module->imported_count)
+        return true;
+    if (loader->recall && !loader->missing && !ld_traces(loader->trace, LD_BIND) && loader->recall(loader, module, &known) &&
+        bind_known(loader, module, &known))
         return true;
     struct binding work;
     work.search.loader = loader;

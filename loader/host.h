@@ -33,6 +33,7 @@ struct host_file {
     const uint8_t *bytes;    /* size bytes, valid until file_close */
     uint64_t size;           /* bytes */
     uint64_t device, serial; /* together: the file's identity (hard links share it) */
+    uint64_t modified, changed; /* when its bytes and its facts last were, ns; 0: the host does not say */
 };
 
 struct host {

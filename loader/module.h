@@ -84,6 +84,19 @@ struct ld_module {
     void *entry;                    /* the lane's own record (LDR_DATA_TABLE_ENTRY); phases do not look */
 };
 
+/* Where a module's slots led in an earlier run. The targets are modules of this one; everything else is foreign. */
+struct ld_binding_run { uint32_t slot, count; }; /* `count` slots from this RVA on */
+struct ld_bindings {
+    struct ld_module *const *targets;   /* NULL: not loaded */
+    unsigned target_count;
+    const struct ld_binding_run *runs;
+    uint32_t run_count, slot_count;
+    const uint32_t *rvas;               /* of each slot: in the target */
+    const uint8_t *indexes;             /* of each slot: which target */
+    const uint16_t *needs;              /* targets on which the module depends, in their order */
+    uint32_t need_count;
+};
+
 /* All modules of one process, and what loading needs to know. One loader at a time works on it (loader lock). */
 struct loader {
     struct host *host;
@@ -125,6 +138,10 @@ struct loader {
     /* bind: an address for a function that is not there (run --missing=stub). NULL, or 0 as its answer: the load fails. */
     uint64_t (*substitute)(struct loader *loader, const struct ld_module *exporter, const char *name, uint32_t len,
                            uint32_t ordinal);
+
+    /* bind: what is known from an earlier run with the same files; false: nothing. Not asked while bind is traced, so that
+     * each look-up is told. NULL: there is no such memory. */
+    bool (*recall)(struct loader *loader, struct ld_module *module, struct ld_bindings *found);
 
     /* tls: slots in use, rising; slot 0 is the first module's. */
     struct ld_module **tls_modules; /* malloc'd; NULL entry: free slot */

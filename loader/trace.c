@@ -8,7 +8,7 @@ static const char *const phase_names[] = {
     [LD_FIND] = "find",   [LD_OPEN] = "open",   [LD_PLACE] = "place",     [LD_FILL] = "fill",   [LD_RELOCATE] = "relocate",
     [LD_BIND] = "bind",   [LD_TLS] = "tls",     [LD_PROTECT] = "protect", [LD_ORDER] = "order", [LD_INIT] = "init",
     [LD_START] = "start", [LD_THREAD] = "thread", [LD_UNLOAD] = "unload", [LD_SYSCALL] = "syscall",
-    [LD_HANDLE] = "handle", [LD_PROCESS] = "process",
+    [LD_HANDLE] = "handle", [LD_PROCESS] = "process", [LD_CACHE] = "cache",
 };
 _Static_assert(sizeof(phase_names) / sizeof(*phase_names) == LD_PHASE_COUNT, "a word for each phase");
 

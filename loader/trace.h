@@ -6,7 +6,7 @@
 
 enum ld_phase {
     LD_FIND, LD_OPEN, LD_PLACE, LD_FILL, LD_RELOCATE, LD_BIND, LD_TLS, LD_PROTECT, LD_ORDER, LD_INIT, LD_START, LD_THREAD,
-    LD_UNLOAD, LD_SYSCALL, LD_HANDLE, LD_PROCESS, LD_PHASE_COUNT
+    LD_UNLOAD, LD_SYSCALL, LD_HANDLE, LD_PROCESS, LD_CACHE, LD_PHASE_COUNT
 };
 
 /* What happened. Fields that an event does not use are 0 or NULL; all strings live only during the call. */

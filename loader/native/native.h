@@ -11,6 +11,7 @@
  *   reference.c   the reference lane: Wine's own loader instead of all of the above but the kernel
  *   section.c     SEC_IMAGE sections that a guest asks for
  *   child.c       children: how they are started, what they find when they begin
+ *   cache.h       what earlier runs found out (cache.c, cache_keep.c)
  *   crash.c       an exception that nobody handled, turned into facts for the report
  *
  * It must not print: the command line gives it functions to tell things to. */
@@ -39,6 +40,7 @@ struct native_options {
     const char *host64, *host32;         /* this program in both widths, for children; NULL: not installed */
     uint32_t trace_mask;                 /* what children trace, and where to: the command line's own */
     int trace_fd;
+    const char *cache;                   /* the file of cache.h; NULL: none is read or written */
     bool reference;                      /* Wine's own loader builds the image (reference.c) */
     bool occupy;                         /* take the EXE's preferred base on purpose */
     bool stub_missing;                   /* a missing function raises 0x80000100 when it is called, as in Wine; else the
@@ -83,6 +85,12 @@ bool native_child_open(int arena, uint32_t process, int word, struct native_opti
 _Noreturn void native_child_refused(const struct ld_error *error);
 
 /* ---- between the files of this folder ---- */
+
+void native_cache_open(void);                             /* cache.c */
+bool native_cache_recall(struct loader *loader, struct ld_module *module, struct ld_bindings *found);
+void native_cache_keep(void);                             /* cache_keep.c: when everything is loaded and nothing has run */
+struct native_place;
+const struct native_place *native_places(uint32_t *count); /* ntdll.c: of all functions that are replaced */
 
 bool native_system_open(struct ld_error *error);          /* ntdll.c: ntdll, ldr.dll, redirection, system-call numbers */
 /* ntdll.c: system-call numbers, and the cells through which Wine's DLLs leave for the kernel; nothing is replaced. */

@@ -1,5 +1,6 @@
 /* Wine's ntdll as a library: system-call numbers read out of its stubs, the functions that ours replace, and the proof
  * that this DLL set is one with which that works. */
+#include "loader/native/cache.h"
 #include "loader/native/machine.h"
 #include "loader/nt/dispatch.h"
 #include "pe/exception.h"
@@ -62,6 +63,7 @@ static const struct replaced {
     {"wine_get_version", false, false, NULL},
 };
 enum { REPLACED_COUNT = sizeof table / sizeof *table };
+static struct native_place places[REPLACED_COUNT];
 static uint64_t replacement[REPLACED_COUNT]; /* address in ldr.dll, 0: it has none */
 static struct ld_module *kernelbase;
 
@@ -137,12 +139,33 @@ static bool jump_fits(pe_rva rva)
            !memchr(code.data, 0xc2, JUMP_SIZE - 1);
 }
 
+/* The same from an earlier run with this ntdll. */
+static bool numbers_recall(void)
+{
+    unsigned count;
+    const struct cache_call *calls = cache_calls(&count);
+    const char *image = (const char *)native.ntdll->image.bytes.data;
+    uint32_t size = native.ntdll->image.size_of_image;
+    for (unsigned i = 0; calls && i < count; i++) {
+        const struct cache_call *call = &calls[i];
+        if (call->name >= size || call->name_length > size - call->name ||
+            !nt_dispatch_bind_known(image + call->name, call->name_length, call->number, call->service))
+            return false;
+        native.services_total++;
+        native.services_known += call->service != NT_NO_SERVICE;
+    }
+    return calls != NULL;
+}
+
 /* Every Nt* export whose first bytes are a system-call stub gives a number a name. */
 static bool numbers_read(struct ld_error *error)
 {
     const struct pe_exports *exports = &native.ntdll->exports;
     static const char *const needed[] = {"NtClose", "NtContinue", "NtTerminateProcess", "NtAllocateVirtualMemory", "NtCreateFile"};
     struct pe_export export;
+    if (numbers_recall())
+        return true;
+    native.services_total = native.services_known = 0;
     for (uint32_t i = 0; i < exports->name_count; i++) {
         struct pe_span code;
         uint32_t number;
@@ -167,18 +190,42 @@ static bool numbers_read(struct ld_error *error)
     return true;
 }
 
+/* Where ours and theirs are. False: one of theirs is too short for the jump. */
+static bool places_find(struct ld_error *error)
+{
+    const struct native_place *known = cache_places(REPLACED_COUNT);
+    if (known) {
+        memcpy(places, known, sizeof places);
+        return true;
+    }
+    for (int i = 0; i < REPLACED_COUNT; i++) {
+        uint64_t ours = native_export(native.ldr, table[i].ours ? table[i].ours : table[i].name);
+        uint64_t theirs = table[i].from_inside && ours ? native_export(native.ntdll, table[i].name) : 0;
+        places[i] = (struct native_place){ours ? (uint32_t)(ours - native.ldr->base) : 0, theirs ? (uint32_t)(theirs - native.ntdll->base) : 0};
+        if (theirs && !jump_fits(pe_rva_at(places[i].theirs)))
+            return refuse(error, "a function of this ntdll is too short to be replaced", table[i].name);
+    }
+    return true;
+}
+
+const struct native_place *native_places(uint32_t *count)
+{
+    *count = REPLACED_COUNT;
+    return places;
+}
+
 static bool functions_replace(struct ld_error *error)
 {
+    if (!places_find(error))
+        return false;
     for (int i = 0; i < REPLACED_COUNT; i++) {
-        replacement[i] = native_export(native.ldr, table[i].ours ? table[i].ours : table[i].name);
-        if (!table[i].from_inside || !replacement[i])
+        if (places[i].ours >= native.ldr->image.size_of_image)
+            return refuse(error, "the guest half does not hold what replaces a function of this ntdll", table[i].name);
+        replacement[i] = places[i].ours ? native.ldr->base + places[i].ours : 0;
+        if (!places[i].theirs) /* not called from inside; or an older or newer ntdll that does not have it */
             continue;
-        uint64_t old = native_export(native.ntdll, table[i].name);
-        if (!old)
-            continue; /* an older or newer ntdll that does not have it */
-        pe_rva rva = pe_rva_at((uint32_t)(old - native.ntdll->base));
-        if (!jump_fits(rva))
-            return refuse(error, "a function of this ntdll is too short to be replaced", table[i].name);
+        pe_rva rva = pe_rva_at(places[i].theirs);
+        uint64_t old = native.ntdll->base + rva.value;
         if (ld_module_writable(&native.loader, native.ntdll, rva, JUMP_SIZE))
             return refuse(error, "a function of this ntdll could not be replaced", table[i].name);
         if (!jump_write(native.loader.host->vm_at(native.loader.host, old, JUMP_SIZE), old, replacement[i]))

@@ -172,6 +172,8 @@ bool native_prepare(const struct native_options *options, struct ld_error *error
     if (!program_check(error) || !kernel_open(error) || !program_foresee(&kept, &size, error) || !api_sets_open(error, &api_set_map))
         return false;
     struct host *host = native.loader.host;
+    if (!options->reference)
+        native_cache_open();
     bool system = options->reference ? native_reference_open(error) : native_system_open(error);
     if (system && !options->reference) {
         native.kernel32 = ld_load(&native.loader, "kernel32.dll", NULL, error);
@@ -198,6 +200,8 @@ bool native_prepare(const struct native_options *options, struct ld_error *error
         module->references = -1;
     }
     stage_tell(NATIVE_IMAGE);
+    if (!options->reference)
+        native_cache_keep();
     return stack_and_objects(error, api_set_map);
 }
 

@@ -19,6 +19,8 @@ static const struct nt_service *const areas[] = {
     nt_services_ob, nt_services_ke, nt_services_mm, nt_services_io, nt_services_cm, nt_services_ex, nt_services_ps,
 };
 
+static unsigned area_sizes[sizeof areas / sizeof *areas]; /* 0: not counted yet */
+
 /* Names of all areas, hashed once: ntdll brings some 240 of them at every start. */
 enum { HASH_SIZE = 2048 };
 static const struct nt_service *hashed[HASH_SIZE];
@@ -66,6 +68,41 @@ bool nt_dispatch_bind(const char *name, size_t length, uint32_t number)
     numbers[number].name_length = (unsigned)length;
     numbers[number].service = service_find(name, length);
     return numbers[number].service != NULL;
+}
+
+/* Four bits for the area, the rest for the place in it. */
+enum { PLACE_BITS = 12 };
+
+bool nt_dispatch_bind_known(const char *name, size_t length, uint32_t number, unsigned service)
+{
+    unsigned area = service >> PLACE_BITS, place = service & ((1u << PLACE_BITS) - 1);
+    const struct nt_service *found = NULL;
+    if (number >= NT_NUMBER_LIMIT || (service != NT_NO_SERVICE && area >= sizeof areas / sizeof *areas))
+        return false;
+    if (service != NT_NO_SERVICE) {
+        if (!area_sizes[area])
+            while (areas[area][area_sizes[area]].name)
+                area_sizes[area]++;
+        if (place >= area_sizes[area])
+            return false;
+        found = &areas[area][place];
+    }
+    numbers[number].name = name;
+    numbers[number].name_length = (unsigned)length;
+    numbers[number].service = found;
+    return true;
+}
+
+const char *nt_dispatch_name(uint32_t number, unsigned *length, unsigned *service)
+{
+    const struct nt_service *handler = numbers[number].service;
+    *length = numbers[number].name_length;
+    *service = NT_NO_SERVICE;
+    for (unsigned area = 0; handler && area < sizeof areas / sizeof *areas; area++)
+        for (unsigned place = 0; areas[area][place].name; place++)
+            if (&areas[area][place] == handler)
+                *service = area << PLACE_BITS | place;
+    return numbers[number].name;
 }
 
 unsigned nt_dispatch_known(void)

@@ -1,6 +1,7 @@
 /* Where things are that a process needs beside its EXE. */
 #include "loader/cli/cli.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -135,4 +136,19 @@ const char *cli_drive_c(void)
     if (!base_folder(path, "PELOAD_DRIVE_C", "XDG_DATA_HOME", ".local/share"))
         return "";
     return strcat(path, "/drive_c");
+}
+
+/* A file for each place of this program: two builds side by side do not take each other's away. */
+const char *cli_cache(void)
+{
+    static char path[PATH_ROOM + 64];
+    const char *own = cli_own_path();
+    uint64_t hash = 14695981039346656037u;
+    if (!own || !base_folder(path, "PELOAD_CACHE", "XDG_CACHE_HOME", ".cache"))
+        return NULL;
+    for (; *own; own++)
+        hash = (hash ^ (unsigned char)*own) * 1099511628211u;
+    size_t length = strlen(path);
+    snprintf(path + length, sizeof path - length, "/bound/%016" PRIx64, hash);
+    return path;
 }

@@ -25,7 +25,7 @@ static const char help[] =
     "What is told (on stderr; stdout is the guest's alone)\n"
     "  -v, --verbose        the story of the loading, for a person\n"
     "  --trace=LIST         one line an event: find, open, place, fill, relocate, bind, tls, protect, order, init,\n"
-    "                       start, thread, unload, syscall, handle, process or all, separated by commas\n"
+    "                       start, thread, unload, syscall, handle, process, cache or all, separated by commas\n"
     "  --trace-file=FILE    these lines into FILE\n"
     "  --html=PAGE          all of it as one self-contained page: written when the first thread is about to run, and\n"
     "                       again with the exit code when the process ends\n"
@@ -45,6 +45,8 @@ static const char help[] =
     "  --clear-env          begin with an empty environment\n"
     "  --dll-path=FOLDER    the DLL set: x86_64-windows, i386-windows, nls (default: $PELOAD_DLL_PATH, then\n"
     "                       current in $PELOAD_CACHE, $XDG_CACHE_HOME/peload, ~/.cache/peload)\n"
+    "  --no-cache           look everything up anew; else where the slots of the system's DLLs lead is kept from run to\n"
+    "                       run in bound/ of the cache folder, and asked for while bind is not traced\n"
     "\n"
     "C: shows $PELOAD_DRIVE_C, $XDG_DATA_HOME/peload/drive_c or ~/.local/share/peload/drive_c; Z: shows /.\n"
     "\n"
@@ -53,7 +55,7 @@ static const char help[] =
     "not there. A guest can use these numbers too: the status file tells the difference.\n";
 
 enum { OPTION_TRACE = 256, OPTION_TRACE_FILE, OPTION_CHECK, OPTION_OCCUPY, OPTION_MISSING, OPTION_STATUS_FILE, OPTION_ENV, OPTION_CLEAR_ENV,
-       OPTION_DLL_PATH, OPTION_JSON, OPTION_LANE, OPTION_STOP_AT, OPTION_HTML, OPTION_ALL, OPTION_HANDLES, OPTION_STEPS };
+       OPTION_DLL_PATH, OPTION_JSON, OPTION_LANE, OPTION_STOP_AT, OPTION_HTML, OPTION_ALL, OPTION_HANDLES, OPTION_STEPS, OPTION_NO_CACHE };
 
 static const struct option options[] = {
     {"help", no_argument, NULL, 'h'},
@@ -74,6 +76,7 @@ static const struct option options[] = {
     {"all", no_argument, NULL, OPTION_ALL},
     {"handles", no_argument, NULL, OPTION_HANDLES},
     {"steps", no_argument, NULL, OPTION_STEPS},
+    {"no-cache", no_argument, NULL, OPTION_NO_CACHE},
     {0},
 };
 
@@ -86,6 +89,7 @@ static struct {
     bool check, json, story, handles, steps;
     bool diff, all; /* diff-maps: loaded, told step by step, not started */
     bool reference; /* --lane=reference */
+    bool no_cache;
     bool unhandled; /* an exception ends the process */
     enum { STOP_NEVER, STOP_MAPPED, STOP_BOUND, STOP_READY, STOP_EXIT } stop_at;
     char **environment; /* malloc'd; grows by --env */
@@ -251,6 +255,7 @@ static int option_take(int option)
         run.reference = !strcmp(optarg, "reference");
         return run.reference || !strcmp(optarg, "native") ? 0 : wrong("--lane knows native and reference", optarg);
     case OPTION_STOP_AT: return stop_at_take(optarg);
+    case OPTION_NO_CACHE: run.no_cache = true; return 0;
     case OPTION_OCCUPY: return 0; /* the lane's own, taken by cli_run */
     case OPTION_STATUS_FILE: run.status_file = optarg; return 0;
     case OPTION_HTML: run.page = optarg; return 0;
@@ -456,6 +461,7 @@ int cli_run(int count, char **arguments)
     lane.arguments = arguments + optind + 1;
     lane.environment = run.environment;
     lane.drive_c = cli_drive_c();
+    lane.cache = run.no_cache ? NULL : cli_cache();
     if (!(lane.dll_set = cli_dll_set(run.dll_path)) || !(lane.companions = cli_companions()) ||
         !file_open(run.trace_file, &run.lines.fd))
         return CLI_USAGE_OR_WORLD;

@@ -58,6 +58,8 @@ static void view_keep(const struct host_file *file)
         view_unmap(&old);
 }
 
+static uint64_t nanoseconds(struct timespec time) { return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec; }
+
 enum host_result linux_file_open(struct host *host, const char *path, struct host_file *file)
 {
     static const uint8_t nothing[1];
@@ -94,6 +96,8 @@ enum host_result linux_file_open(struct host *host, const char *path, struct hos
     file->size = (uint64_t)status.st_size;
     file->device = (uint64_t)status.st_dev;
     file->serial = (uint64_t)status.st_ino;
+    file->modified = nanoseconds(status.st_mtim);
+    file->changed = nanoseconds(status.st_ctim);
     return HOST_OK;
 
 failed:
