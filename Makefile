@@ -104,10 +104,9 @@ HOST_LIBC32 := $(if $(wildcard $(lastword $(MUSL32))/libc.a),musl,glibc)
 # musl's headers, the compiler's own and, behind them, the kernel's and jansson's.
 # $(call musl_flags,MUSL)
 musl_flags = -nostdinc -isystem $(firstword $1) -isystem $(shell $(HOST_CC) -print-file-name=include) -idirafter $(BUILD)/kernel-headers
-# $(call musl_link,MUSL,FLAGS,START,BEGIN,END): FLAGS choose the width; BEGIN and END are the compiler's own first and last object.
-gcc_file = $(shell $(HOST_CC) $1 -print-file-name=$2)
-musl_link = $2 -nostdlib $(lastword $1)/$3 $(lastword $1)/crti.o $(call gcc_file,$2,$4)
-musl_libs = -Wl,--start-group $(lastword $1)/libc.a -lgcc -lgcc_eh -Wl,--end-group $(call gcc_file,$2,$3) $(lastword $1)/crtn.o
+# Of the compiler's own beginning and end (constructors, transactional memory) C needs nothing.
+musl_link = -static -no-pie -nostdlib $(lastword $1)/crt1.o $(lastword $1)/crti.o
+musl_libs = -Wl,--start-group $(lastword $1)/libc.a -lgcc -lgcc_eh -Wl,--end-group $(lastword $1)/crtn.o
 
 ifeq ($(HOST_LIBC64),musl)
 FLAGS_host64 += $(call musl_flags,$(MUSL64))
@@ -144,17 +143,21 @@ LINK_host64 := -static-pie
 JANSSON := $(shell $(HOST_CC) -print-file-name=libjansson.a)
 # The 32-bit host lies above the 2 GiB that belong to the guest.
 LINK_host32 := -m32 -static -no-pie -Wl,-Ttext-segment=0xe0000000
+# With musl the 64-bit host has a fixed place, too, above all that guests get: nothing is then to be relocated at its start.
+# Its code is still position-independent, because addresses do not fit into 32 bits there; for the same reason the linker
+# may not shorten how they are loaded, and musl's start gets a nearby address for a table that only shared objects have.
 ifeq ($(HOST_LIBC64),musl)
-LINK_host64 += $(call musl_link,$(MUSL64),-m64,rcrt1.o,crtbeginS.o)
-LIBS_host64 := $(JANSSON) $(call musl_libs,$(MUSL64),-m64,crtendS.o)
+LINK_host64 := -Wl,-Ttext-segment=0x7e5500000000 -Wl,--no-relax -Wl,--defsym=_DYNAMIC=main \
+  $(call musl_link,$(MUSL64))
+LIBS_host64 := $(JANSSON) $(call musl_libs,$(MUSL64))
 # Debian built jansson for glibc; what its fortified calls want beyond the C standard is this file's.
 MUSL_SOURCES := loader/inspect/compare/musl/fortify.c
 else
 LIBS_host64 := $(JANSSON)
 endif
 ifeq ($(HOST_LIBC32),musl)
-LINK_host32 += $(call musl_link,$(MUSL32),-m32,crt1.o,crtbeginT.o)
-LIBS_host32 := $(call musl_libs,$(MUSL32),-m32,crtend.o)
+LINK_host32 += $(call musl_link,$(MUSL32))
+LIBS_host32 := $(call musl_libs,$(MUSL32))
 endif
 
 LINK_windows := -municode -static -Wl,--no-insert-timestamp
