@@ -31,6 +31,7 @@ SAMPLE_PROGRAMS := hello hello_ucrt nocrt_kernel32 nocrt_ntdll args exit_codes s
   graph loadlib delay delay_system bind2000 relocs200k base_taken missing_dll missing_function dllmain_fail \
   bench_relocations bench_binding bench_event bench_calls bench_process bench_lanes \
   stress_threads stress_events stress_library stress_data stress_files stress_mixed stress_self
+SAMPLE_PROGRAMS += slots
 
 sample_sources_hello_ucrt := hello.c
 sample_cflags_hello_ucrt := -D_UCRT

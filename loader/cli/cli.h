@@ -52,7 +52,7 @@ const char *cli_dll_set(const char *wanted);
 const char *cli_dll_set_if_any(void); /* the same without words */
 const char *cli_wine_prefix(void);    /* NULL: nobody says where */
 const char *cli_companions(void); /* NULL: told why not */
-const char *cli_cache(void);      /* the file for what loading found out; NULL: nobody says where */
+const char *cli_cache(void);      /* the beginning of the files for what loading found out; NULL: nobody says where */
 const char *cli_drive_c(void);    /* "" where nothing says */
 /* This program as a host for 64- or 32-bit programs. NULL: not installed. */
 const char *cli_host(bool wide);

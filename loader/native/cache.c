@@ -1,8 +1,10 @@
 #include "loader/native/cache.h"
+#include "loader/native/machine.h"
 
 #include <link.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -86,12 +88,13 @@ static bool record_holds(const struct cache_head *head, const struct cache_entry
 /* Is it whole, ours, and does each part lie inside it? */
 static bool head_holds(const struct cache_head *head, size_t size)
 {
-    if (size < sizeof *head || memcmp(head->magic, "peload\0\1", sizeof head->magic) || head->size != size || size % 8 ||
+    if (size < sizeof *head || memcmp(head->magic, "peload\0\2", sizeof head->magic) || head->size != size || size % 8 ||
         head->build != cache_build() || head->entry_count > CACHE_ENTRIES || head->call_count > size / sizeof(struct cache_call) ||
-        head->place_count > size / sizeof(struct native_place))
+        head->place_count > size / sizeof(struct native_place) || head->absence_count > CACHE_ABSENCES)
         return false;
     size_t parts = sizeof *head + head->entry_count * sizeof(struct cache_entry) +
-                   (head->call_count * sizeof(struct cache_call) + 7) / 8 * 8 + head->place_count * sizeof(struct native_place);
+                   (head->call_count * sizeof(struct cache_call) + 7) / 8 * 8 + head->place_count * sizeof(struct native_place) +
+                   head->absence_count * sizeof(struct cache_absence);
     if (parts > size || head->sum != cache_sum(head))
         return false;
     for (unsigned i = 0; i < head->entry_count; i++)
@@ -118,17 +121,21 @@ static struct cache_head *file_read(int fd)
 void native_cache_open(void)
 {
     struct ld_trace *trace = native.loader.trace;
+    static char file[4200];
     if (!native.options.cache)
         return;
+    snprintf(file, sizeof file, "%s-%s", native.options.cache, native_machine.name);
+    cache.file = file;
     cache.incomplete = true; /* until something is found in it */
-    int fd = open(native.options.cache, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW);
+    cache_names_open(native.loader.host);
+    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW);
     if (fd < 0) {
-        LD_TRACE(trace, LD_CACHE, .verb = "absent", .name = native.options.cache, .detail = strerror(errno));
+        LD_TRACE(trace, LD_CACHE, .verb = "absent", .name = file, .detail = strerror(errno));
         return;
     }
     cache.head = file_read(fd);
     close(fd);
-    LD_TRACE(trace, LD_CACHE, .verb = cache.head ? "read" : "unusable", .name = native.options.cache,
+    LD_TRACE(trace, LD_CACHE, .verb = cache.head ? "read" : "unusable", .name = file,
              .size = cache.head ? cache.head->size : 0, .detail = cache.head ? NULL : "torn, foreign, or of another build");
     if (!cache.head)
         return;

@@ -12,11 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
-
-/* A file that was changed this shortly before may be changed again without another time stamp. */
-enum { SETTLE_SECONDS = 2 };
 
 struct output {
     uint8_t *bytes; /* CACHE_SIZE_LIMIT of them */
@@ -185,14 +181,6 @@ static void record_carry(struct output *output, unsigned at)
 
 /* ---- the whole ------------------------------------------------------------------------------------------ */
 
-static bool is_settled(const struct cache_identity *identity)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    uint64_t limit = (uint64_t)(now.tv_sec - SETTLE_SECONDS) * 1000000000u;
-    return identity->changed && identity->changed < limit && identity->modified < limit;
-}
-
 static bool entry_add(struct output *output, const struct cache_identity *identity, const struct ld_module *module, unsigned old)
 {
     struct cache_head *head = head_of(output);
@@ -211,7 +199,7 @@ static bool entries_put(struct output *output)
 {
     for (const struct ld_module *module = native.loader.first; module; module = module->next) {
         struct cache_identity identity = cache_identity(module);
-        if (cache_keeps(module) && (!is_settled(&identity) || !entry_add(output, &identity, module, 0)))
+        if (cache_keeps(module) && (!cache_is_settled(&identity) || !entry_add(output, &identity, module, 0)))
             return false;
     }
     for (unsigned i = 0; cache.head && i < cache.head->entry_count; i++)
@@ -240,12 +228,15 @@ static bool calls_put(struct output *output)
 static bool file_make(struct output *output)
 {
     struct cache_head *head = take(output, sizeof *head);
-    *head = (struct cache_head){.magic = "peload\0\1", .build = cache_build(), .ntdll = cache_identity(native.ntdll),
+    *head = (struct cache_head){.magic = "peload\0\2", .build = cache_build(), .ntdll = cache_identity(native.ntdll),
                                 .half = cache_identity(native.ldr)};
     if (!head->build || !entries_put(output) || !calls_put(output))
         return false;
     const struct native_place *places = native_places(&head->place_count);
+    struct cache_absence absences[CACHE_ABSENCES];
     put(output, places, head->place_count * sizeof *places);
+    head->absence_count = cache_names_keep(absences);
+    put(output, absences, head->absence_count * sizeof *absences);
     for (unsigned i = 0; i < head->entry_count && !output->full; i++)
         if (output->modules[i])
             module_put(output, i);
@@ -269,7 +260,7 @@ static void folder_make(const char *file)
 static bool file_write(const struct output *output)
 {
     char path[4200];
-    const char *file = native.options.cache;
+    const char *file = cache.file;
     snprintf(path, sizeof path, "%s.%d", file, (int)getpid());
     folder_make(file);
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -291,13 +282,13 @@ static bool file_write(const struct output *output)
 void native_cache_keep(void)
 {
     struct output output = {0};
-    if (!native.options.cache || !cache.incomplete || native.loader.missing)
+    if (!cache.file || !cache.incomplete || native.loader.missing)
         return;
     output.bytes = calloc(1, CACHE_SIZE_LIMIT);
     if (!output.bytes)
         return;
     bool made = file_make(&output), written = made && file_write(&output);
-    LD_TRACE(native.loader.trace, LD_CACHE, .verb = written ? "written" : "not-written", .name = native.options.cache, .size = output.size,
+    LD_TRACE(native.loader.trace, LD_CACHE, .verb = written ? "written" : "not-written", .name = cache.file, .size = output.size,
              .detail = written ? NULL : made ? strerror(errno) : "a DLL was changed just now, or has imports that cannot be kept");
     free(output.bytes);
 }

@@ -18,7 +18,7 @@ struct lane {
     uint32_t reference, stub_missing, tell_handles;
     uint32_t trace_mask;
     int32_t trace_fd;
-    uint32_t dll_set, companions, drive_c, host64, host32;
+    uint32_t dll_set, companions, drive_c, host64, host32, cache;
     char text[];
 };
 
@@ -36,7 +36,7 @@ static void text_put(struct lane *lane, uint32_t *at, uint32_t *place, const cha
 static struct lane *lane_get(void)
 {
     const struct native_options *options = &native.options;
-    const char *texts[] = {options->dll_set, options->companions, options->drive_c, options->host64, options->host32};
+    const char *texts[] = {options->dll_set, options->companions, options->drive_c, options->host64, options->host32, options->cache};
     uint32_t size = sizeof(struct lane), at = sizeof(struct lane);
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         size += texts[i] ? (uint32_t)strlen(texts[i]) + 1 : 0;
@@ -44,7 +44,7 @@ static struct lane *lane_get(void)
     nt_ref *root = nt_arena_root(NT_ROOT_LANE), made = *root ? 0 : nt_arena_allocate(size);
     if (made) {
         struct lane *lane = nt_at(made);
-        uint32_t *places[] = {&lane->dll_set, &lane->companions, &lane->drive_c, &lane->host64, &lane->host32};
+        uint32_t *places[] = {&lane->dll_set, &lane->companions, &lane->drive_c, &lane->host64, &lane->host32, &lane->cache};
         for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
             text_put(lane, &at, places[i], texts[i]);
         lane->reference = options->reference;
@@ -137,6 +137,7 @@ bool native_child_open(int arena, uint32_t process, int word, struct native_opti
     options->drive_c = text_get(lane, lane->drive_c);
     options->host64 = text_get(lane, lane->host64);
     options->host32 = text_get(lane, lane->host32);
+    options->cache = text_get(lane, lane->cache);
     options->reference = lane->reference;
     options->stub_missing = lane->stub_missing;
     options->tell_handles = lane->tell_handles;

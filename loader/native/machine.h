@@ -5,6 +5,7 @@
 #include "loader/native/native.h"
 
 struct native_machine {
+    const char *name;
     const char *system_folder;  /* of a DLL set: where the files for this machine lie */
     const char *guest_half;     /* our ldr.dll */
     uintptr_t user_high;        /* the first address that is not the guest's */

@@ -40,7 +40,7 @@ struct native_options {
     const char *host64, *host32;         /* this program in both widths, for children; NULL: not installed */
     uint32_t trace_mask;                 /* what children trace, and where to: the command line's own */
     int trace_fd;
-    const char *cache;                   /* the file of cache.h; NULL: none is read or written */
+    const char *cache;                   /* the files of cache.h, one a machine: their names begin so; NULL: there are none */
     bool reference;                      /* Wine's own loader builds the image (reference.c) */
     bool occupy;                         /* take the EXE's preferred base on purpose */
     bool stub_missing;                   /* a missing function raises 0x80000100 when it is called, as in Wine; else the

@@ -138,7 +138,7 @@ const char *cli_drive_c(void)
     return strcat(path, "/drive_c");
 }
 
-/* A file for each place of this program: two builds side by side do not take each other's away. */
+/* Another for each folder that holds this program: two builds do not take each other's away. */
 const char *cli_cache(void)
 {
     static char path[PATH_ROOM + 64];
@@ -146,7 +146,7 @@ const char *cli_cache(void)
     uint64_t hash = 14695981039346656037u;
     if (!own || !base_folder(path, "PELOAD_CACHE", "XDG_CACHE_HOME", ".cache"))
         return NULL;
-    for (; *own; own++)
+    for (const char *end = strrchr(own, '/'); own < end; own++)
         hash = (hash ^ (unsigned char)*own) * 1099511628211u;
     size_t length = strlen(path);
     snprintf(path + length, sizeof path - length, "/bound/%016" PRIx64, hash);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 const struct native_machine native_machine = {
+    .name = "x64",
     .system_folder = "x86_64-windows",
     .guest_half = "ldr64.dll",
     .user_high = 0x7e0000000000, /* Linux maps this program itself somewhere above */

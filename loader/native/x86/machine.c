@@ -4,6 +4,7 @@
 #include <string.h>
 
 const struct native_machine native_machine = {
+    .name = "x86",
     .system_folder = "i386-windows",
     .guest_half = "ldr32.dll",
     .user_high = 0x7fff0000,
