@@ -1,7 +1,9 @@
 /* Console input: lines for ReadFile and ReadConsole, key events for ReadConsoleInput. One terminal, one queue. */
 #include "loader/nt/io_console.h"
+#include "loader/nt/ob_private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -11,8 +13,8 @@
 
 /* ---- the terminal's own settings ------------------------------------------------------------------ */
 
-static struct termios found;
-static int found_fd = -1;
+static int changed_fd = -1; /* a descriptor of ours for the terminal that was changed */
+_Static_assert(sizeof(struct termios) == sizeof ((struct io_root *)NULL)->console_found, "the same for both widths");
 
 /* A background process would be stopped for touching the terminal: with the signal blocked the call just works. */
 static void settings_apply(int fd, const struct termios *settings)
@@ -30,10 +32,16 @@ void io_console_terminal_mode(int fd, uint32_t mode)
     struct termios settings;
     if (tcgetattr(fd, &settings))
         return;
-    if (found_fd < 0) {
-        found = settings;
-        found_fd = dup(fd);
+    nt_lock();
+    struct io_root *root = io_root();
+    if (root && !root->console_found_set) {
+        memcpy(root->console_found, &settings, sizeof settings);
+        OB_ORDER();
+        root->console_found_set = true;
     }
+    nt_unlock();
+    if (changed_fd < 0)
+        changed_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     settings.c_lflag &= ~(tcflag_t)(ICANON | ECHO | ISIG);
     settings.c_lflag |= (mode & CONSOLE_LINE ? ICANON : 0) | (mode & CONSOLE_ECHO ? ECHO : 0) |
                         (mode & CONSOLE_PROCESSED ? ISIG : 0);
@@ -42,10 +50,22 @@ void io_console_terminal_mode(int fd, uint32_t mode)
     settings_apply(fd, &settings);
 }
 
+/* Modes belong to the console, not to who has set them: a child's outlive it. The session's first process, for whose end the
+ * shell waits, gives the terminal back. Takes no lock: a signal handler calls it, and what it reads changes once. */
 void nt_io_restore(void)
 {
-    if (found_fd >= 0)
-        settings_apply(found_fd, &found);
+    const struct nt_process_object *process = nt_at(nt_process.object);
+    const struct io_root *root = ob_arena ? nt_at(*nt_arena_root(NT_ROOT_IO)) : NULL;
+    struct termios settings;
+    if (!root || !root->console_found_set || !process || process->birth)
+        return;
+    int fd = changed_fd >= 0 ? changed_fd : open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return;
+    memcpy(&settings, root->console_found, sizeof settings);
+    settings_apply(fd, &settings);
+    if (fd != changed_fd)
+        close(fd);
 }
 
 /* ---- bytes --------------------------------------------------------------------------------------- */

@@ -82,6 +82,8 @@ struct io_root {
     uint32_t console_input_mode, console_output_mode, console_input_page, console_output_page, console_set;
     uint32_t console_attributes, console_x, console_y;
     uint32_t console_title;
+    uint32_t console_found_set;
+    uint8_t console_found[60]; /* struct termios: the terminal as the session found it, once somebody has changed it */
     nt_ref buckets[IO_BUCKETS];
 };
 struct io_root *io_root(void); /* lock held; NULL: the arena is full */

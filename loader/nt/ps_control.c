@@ -102,19 +102,37 @@ static NTSTATUS control_send(uint32_t event, uint32_t group)
 
 /* ---- at start --------------------------------------------------------------------------------------- */
 
+/* Somebody ends the process from outside, or the terminal is gone. */
+static void on_end(int number)
+{
+    nt_io_restore();
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+static void caught(int number, const struct sigaction *action)
+{
+    struct sigaction before;
+    if (!sigaction(number, NULL, &before) && before.sa_handler == SIG_DFL)
+        sigaction(number, action, NULL);
+}
+
 /* Without SA_RESTART: a read that waits comes back, looks, and waits again. A signal that the parent had ignored (nohup,
  * a background job of a plain shell) stays so. */
 void nt_ps_control_open(void)
 {
-    static const int numbers[] = {SIGINT, SIGQUIT, SIGALRM};
-    struct sigaction action, before;
+    struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_sigaction = on_signal;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK;
     sigemptyset(&action.sa_mask);
     nt_ke_note_read = note_read;
     nt_io_control_event = control_send;
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        if (!sigaction(numbers[i], NULL, &before) && before.sa_handler == SIG_DFL)
-            sigaction(numbers[i], &action, NULL);
+    caught(SIGINT, &action);
+    caught(SIGQUIT, &action);
+    caught(SIGALRM, &action);
+    action.sa_handler = on_end;
+    action.sa_flags = SA_ONSTACK;
+    caught(SIGTERM, &action);
+    caught(SIGHUP, &action);
 }
