@@ -12,6 +12,17 @@
 
 /* ---- Deciding ---- */
 
+static bool holds_imports(const struct pe_image *source, const struct pe_region *plan)
+{
+    static const unsigned tables[] = {PE_DIRECTORY_IMPORT, PE_DIRECTORY_IAT};
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+        const struct pe_directory *table = &source->directory[tables[i]];
+        if (table->size && table->rva.value - plan->rva.value < plan->size)
+            return true;
+    }
+    return false;
+}
+
 /* The plan as an array: later phases ask by address. */
 static bool plan_regions(struct ld_module *module)
 {
@@ -29,7 +40,8 @@ static bool plan_regions(struct ld_module *module)
         plan = &module->regions[module->region_count].plan;
         if (!pe_layout_next(&layout, plan))
             break;
-        plan->rights |= plan->shared ? HOST_SHARED : 0;
+        /* What the loader writes for this process alone, addresses of its imports, is not for the others. */
+        plan->rights |= plan->shared && !holds_imports(&module->source, plan) ? HOST_SHARED : 0;
     }
     return true;
 }

@@ -31,6 +31,9 @@ enum nt_fault nt_mm_fault(uintptr_t address, int access /* 0 read, 1 write, 8 ex
 /* A host table over `beneath` whose vm_* functions keep this manager's books (regions of MEM_IMAGE), for the loader. */
 struct host *nt_mm_host(struct host *beneath);
 
+/* A process has ended or was killed: it no longer holds shared sections of images. Object lock held. */
+void nt_mm_process_ended(uint32_t id);
+
 /* Data sections made by the kernel itself: an NLS file seen read-only. */
 NTSTATUS nt_mm_map_file(const char *unix_path, void **base, size_t *size);
 

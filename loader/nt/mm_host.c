@@ -142,6 +142,7 @@ static enum host_result vm_protect(struct host *host, uint64_t address, uint64_t
 
 static void vm_release(struct host *host, uint64_t base, uint64_t size)
 {
+    mm_image_unshare((uintptr_t)base);
     mm_lock();
     struct mm_area *area = mm_tree_find((uintptr_t)base);
     /* A guest may have unmapped the image itself. */
@@ -171,6 +172,7 @@ static void vm_image_ready(struct host *host, uint64_t base, uint64_t size, cons
     }
     mm_unlock();
     free(copy);
+    mm_image_share((uintptr_t)base, path);
     if (beneath->vm_image_ready)
         beneath->vm_image_ready(beneath, base, size, path);
 }

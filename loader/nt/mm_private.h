@@ -207,6 +207,11 @@ void mm_view_extend(struct mm_backing *backing);
 /* May a view of a section of this protection have that one? */
 bool mm_view_allows(uint32_t section_protect, uint32_t protect);
 
+/* ---- shared sections of images (mm_shared.c). No lock held ------------------------------------------ */
+
+void mm_image_share(uintptr_t base, const char *path); /* the image is complete */
+void mm_image_unshare(uintptr_t base);                 /* it goes */
+
 /* ---- placeholders (mm_placeholder.c). Lock held ---------------------------------------------------- */
 
 /* A placeholder of exactly this range; NULL: there is none. */

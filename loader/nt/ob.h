@@ -37,7 +37,7 @@ bool nt_arena_open(void);                 /* maps a new arena for this session, 
 bool nt_arena_attach(int descriptor);
 int nt_arena_descriptor(void);
 /* Where an area keeps what its processes share and no object holds; 0: nothing yet. Lock held. */
-enum nt_root { NT_ROOT_IO, NT_ROOT_CM, NT_ROOT_EX, NT_ROOT_LANE, NT_ROOT_JOB, NT_ROOT_COUNT = 8 };
+enum nt_root { NT_ROOT_IO, NT_ROOT_CM, NT_ROOT_EX, NT_ROOT_LANE, NT_ROOT_IMAGE, NT_ROOT_COUNT = 8 };
 nt_ref *nt_arena_root(enum nt_root area);
 void *nt_at(nt_ref ref);                  /* address here; ref 0 -> NULL */
 nt_ref nt_ref_of(const void *address);

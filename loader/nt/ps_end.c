@@ -4,6 +4,7 @@
  * finds its files closed and its memory free, as on Windows. */
 #include "loader/nt/io.h"
 #include "loader/nt/ke_private.h"
+#include "loader/nt/mm.h"
 #include "loader/nt/ps_session.h"
 
 #include <unistd.h>
@@ -69,6 +70,7 @@ void ps_process_end(struct nt_process_object *process, NTSTATUS status)
     ob_handles_close_all(&process->handle_table);
     unborn_end(process);
     nt_io_process_ended(process->id);
+    nt_mm_process_ended(process->id);
     if (nt_job_process_ended)
         nt_job_process_ended(process);
     process->life = NT_PROCESS_ENDED;
