@@ -159,12 +159,6 @@ static inline NTSTATUS NtWaitForMultipleObjects(ULONG count, const HANDLE *handl
     return service_named("NtWaitForMultipleObjects")(count, WORD(handles), type, alertable, WORD(timeout), 0, 0);
 }
 
-static inline NTSTATUS NtDuplicateObject(HANDLE source_process, HANDLE source, HANDLE target_process, HANDLE *target,
-                                         ACCESS_MASK access, ULONG attributes, ULONG options)
-{
-    return service_named("NtDuplicateObject")(source_process, source, target_process, WORD(target), access, attributes, options);
-}
-
 /* ---- names ---- */
 
 /* OBJECT_ATTRIBUTES with an ASCII name; good until the caller's block ends. */
