@@ -170,6 +170,52 @@ static void manual_says_how_much(void **state)
     process_free(&process);
 }
 
+/* -v: the steps by the child, the end by its parent. */
+static void story_has_its_end(void **state)
+{
+    static const char *const programs[] = {TEST_BUILD "/samples/x64/graph.exe", TEST_BUILD "/samples/x86/graph.exe"};
+    static const char *const told[] = {"1 file", "graph_a.dll", "8 order", "9 thread", "10 exit", "code 0 (0x00000000)", NULL};
+    struct process process;
+    (void)state;
+    for (size_t i = 0; i < (has_wine32 ? 2 : 1); i++) {
+        const char *const arguments[] = {PELOAD, "spawn", "--lane=win32", "-v", programs[i], NULL};
+        lane_run(&process, arguments);
+        assert_int_equal(process.status, 0);
+        lines_hold(process.errors, told);
+        process_free(&process);
+    }
+}
+
+static void spawn_refuses_with_a_sentence(void **state)
+{
+    static const struct { const char *words[6]; int status; const char *told; } rows[] = {
+        {{"nowhere.exe"}, 127, "nowhere.exe: CreateProcess: "},
+        {{"--application", "nowhere.exe"}, 127, "nowhere.exe: CreateProcess: "},
+        {{"--command-line", "nowhere.exe one two"}, 127, "nowhere.exe one two: CreateProcess: "},
+        {{"tests/samples/table.txt"}, 126, "tests/samples/table.txt: CreateProcess: "},
+        {{"--command-line", "a.exe", "b"}, 125, "--command-line"},
+        {{"--suspended"}, 125, "no FILE"},
+        {{"--nonsense", "a.exe"}, 125, "peload: unknown option -- nonsense"},
+        {{"--lane=win32", "--manual=some", "a.exe"}, 125, "--manual knows exe, app and all: some"},
+        {{"--lane=win32", "--missing=call", "a.exe"}, 125, "--missing knows only stub: call"},
+        {{"--lane=win32", "--env", "A", "a.exe"}, 125, "--env wants NAME=VALUE: A"},
+        {{"--lane=win32", "nowhere.exe"}, 127, "nowhere.exe: no such file"},
+        {{"--lane=win32", TEST_BUILD "/samples/x64/graph_a.dll"}, 126, "a DLL, not a program"},
+        {{"--lane=win32", TEST_BUILD "/samples"}, 126, "a directory"},
+        {{"--status-file=/nowhere/status", TEST_BUILD "/samples/x64/hello.exe"}, 125, "/nowhere/status: it cannot be written"},
+    };
+    struct process process;
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const char *arguments[9] = {PELOAD, "spawn"};
+        memcpy(arguments + 2, rows[i].words, sizeof rows[i].words);
+        lane_run(&process, arguments);
+        if (process.status != rows[i].status || !strstr(process.errors, rows[i].told) || process.output_size)
+            fail_msg("row %zu: status %d, told %s", i, process.status, process.errors);
+        process_free(&process);
+    }
+}
+
 static void everything_missing_is_listed(void **state)
 {
     static const char *const arguments[] = {PELOAD, "spawn", "--lane=win32", "--check", TEST_BUILD "/samples/x64/missing_function.exe", NULL};
@@ -230,6 +276,7 @@ int main(int count_of_words, char **words)
     static struct CMUnitTest tests[4 * TABLE_ROWS];
     static const struct CMUnitTest single[] = {cmocka_unit_test(native_lane_is_one_of_them), cmocka_unit_test(missing_wine_is_told),
         cmocka_unit_test(spawn_has_three_ways), cmocka_unit_test(manual_says_how_much), cmocka_unit_test(everything_missing_is_listed),
+        cmocka_unit_test(story_has_its_end), cmocka_unit_test(spawn_refuses_with_a_sentence),
         cmocka_unit_test(no_program_is_refused)};
     size_t count = 0, size;
     unsetenv("PELOAD_GREETING");

@@ -28,6 +28,8 @@ int cli_spawn(int count, char **arguments)
         return fputs(help, stdout) < 0 || fflush(stdout) ? CLI_USAGE_OR_WORLD : 0;
     if (count > 1 && !strncmp(arguments[1], option, sizeof option - 1))
         lane = arguments[first++] + sizeof option - 1;
+    else if (count > 2 && !strcmp(arguments[1], "--lane"))
+        lane = arguments[2], first = 3;
     if (count == first) {
         cli_say("spawn: no FILE");
         return cli_usage("spawn");

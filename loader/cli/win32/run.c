@@ -275,8 +275,10 @@ static int tell_end(const struct win32_order *order, uint32_t code, HANDLE statu
     }
     if (!strcmp(how, "exception"))
         cli_say("%s: unhandled exception 0x%08" PRIX32 " %s", run.program, code, name);
-    if (run.story)
+    if (run.story) { /* all before was told by the child */
+        cli_story_open(stderr, run.program);
         cli_story_exit(code);
+    }
     cli_status_write(status, code, how);
     return (int)code;
 }

@@ -97,6 +97,8 @@ static void tell_end(uint32_t code)
     const char *name = cli_status_name(code), *how = cli_how(code);
     if (!strcmp(how, "refused"))
         cli_say("never started: 0x%08" PRIX32 " %s", code, name);
+    else if (code == 0xc0000142u) /* STATUS_DLL_INIT_FAILED */
+        cli_say("its start failed: 0x%08" PRIX32 " %s, a DLL's DllMain refused or raised", code, name);
     else if (!strcmp(how, "exception"))
         cli_say("ended with 0x%08" PRIX32 " %s, as an exception that nobody handled ends it", code, name);
     else

@@ -63,7 +63,10 @@ uint32_t cli_start_end(struct cli_start *start)
 int cli_start_failed(const char *what, DWORD error)
 {
     char text[256] = "";
-    FormatMessageA(FORMAT_MESSAGE_FROM_SYSTEM | FORMAT_MESSAGE_IGNORE_INSERTS, NULL, error, 0, text, sizeof text, NULL);
+    DWORD_PTR inserts[8]; /* "%1 is not a valid Win32 application" */
+    for (size_t i = 0; i < sizeof inserts / sizeof *inserts; i++)
+        inserts[i] = (DWORD_PTR)"this";
+    FormatMessageA(FORMAT_MESSAGE_FROM_SYSTEM | FORMAT_MESSAGE_ARGUMENT_ARRAY, NULL, error, 0, text, sizeof text, (va_list *)inserts);
     text[strcspn(text, "\r\n")] = 0;
     cli_say("%s: CreateProcess: %s (Windows error %lu)", what, text, error);
     switch (error) {
