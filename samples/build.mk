@@ -120,10 +120,17 @@ $(foreach dll,same1 same2,$(eval $(call sample_same,$(dll))))
 # The loader, point by point ------------------------------------------------------------------------------------
 
 SAMPLE_PROGRAMS += search same_module datafile references thread_calls dllmain_errors shutdown reentry exe_library no_relocs \
-  protection locale_names tls_slots modules cookie bound manifest manifest_beside
-SAMPLE_DLLS += search_dll search_pair teller_a teller_b teller_c teller_d shutdown_dll reentry_dll reentry_back reentry_root reentry_free \
+  protection locale_names tls_slots modules cookie bound manifest manifest_beside corners
+SAMPLE_DLLS += corners_dll search_dll search_pair teller_a teller_b teller_c teller_d shutdown_dll reentry_dll reentry_back reentry_root reentry_free \
   protection_dll cookie_dll cookie_own manifest_first manifest_second manifest_library \
   peload.samples.first/manifest_first peload.samples.second/manifest_second
+
+sample_sources_corners_x64 := seh_frame_x64.c
+sample_sources_corners_x86 := seh_frame_x86.c
+sample_sources_corners_dll := corners_dll.cpp
+sample_sources_corners_dll_x64 := seh_frame_x64.c
+sample_sources_corners_dll_x86 := seh_frame_x86.c
+sample_ldflags_corners_dll := -lstdc++
 
 # search_need.dll is search_dll.dll under another name: it lies nowhere but where search.c puts it.
 sample_imports_search_pair := search_need
