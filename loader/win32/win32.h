@@ -2,7 +2,8 @@
  *
  *   process.c   the order in which the program is built and started. Read this file first.
  *   system.c    DLLs that stay the operating system's, as modules that imports can be bound to
- *   library.c   what the program asks about modules (GetModuleHandle, LoadLibrary, ...), answered for ours
+ *   library.c   what the program asks about modules (GetModuleHandle, GetProcAddress, ...), answered for ours
+ *   load.c      LoadLibrary and FreeLibrary
  *   resource.c  the same for resources
  *   search.c    where DLLs are looked for, and what the program says about that
  *   context.c   activation contexts
@@ -61,8 +62,11 @@ uint64_t win32_redirect(struct loader *loader, const struct ld_module *exporter,
 /* A function of ours in the place of the system's; a table ends with an empty name. */
 struct win32_row { const char *name; uint32_t length; uintptr_t function; };
 #define WIN32_ROW(name, function) {#name, sizeof #name - 1, (uintptr_t)(function)}
-extern const struct win32_row win32_resource_rows[], win32_search_rows[], win32_context_rows[], win32_listener_rows[];
+extern const struct win32_row win32_load_rows[], win32_resource_rows[], win32_search_rows[], win32_context_rows[], win32_listener_rows[];
 struct ld_module *win32_module(const void *handle); /* one of ours by its base; NULL: none */
+struct ld_module *win32_module_named(const WCHAR *name);  /* the same by name or path */
+HMODULE win32_load_library(const char *name);             /* load.c */
+WCHAR *win32_widen(const char *text);                     /* in the process's code page, malloc'd; NULL: last error set */
 
 /* notify.c. The lock is the operating system's loader lock: it is held when we are told of threads, so only its order is safe. */
 ULONG_PTR win32_lock(void);
