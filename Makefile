@@ -42,7 +42,7 @@ sources = $(sort $(wildcard $1))
 CORE_SOURCES := $(call sources,pe/*.c loader/*.c loader/inspect/*.c loader/cli/*.c loader/cli/report/*.[cS])
 LINUX_SOURCES := $(call sources,loader/host/linux/*.c loader/nt/*.c loader/native/*.c loader/cli/linux/*.c)
 # Of the kernel, Windows needs nothing but the names of its statuses.
-WINDOWS_SOURCES := $(call sources,loader/host/win32/*.c loader/win32/*.c loader/cli/win32/*.c) loader/nt/status.c
+WINDOWS_SOURCES := $(call sources,loader/host/win32/*.c loader/win32/*.c loader/inspect/win32/*.c loader/cli/win32/*.c) loader/nt/status.c
 SIM_SOURCES  := $(call sources,loader/host/sim/*.c)
 # What depends on the processor stands in a folder named after it.
 # Snapshots and comparisons are the 64-bit host's, for programs of both widths.

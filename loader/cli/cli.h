@@ -61,6 +61,7 @@ const char *cli_own_path(void);
 
 /* ---- linux/wine.c: `peload.exe COMMAND WORDS` under Wine, in this process's place. Returns only where that cannot be. */
 int cli_through_wine(const char *command, int count, char **words);
+bool cli_wine_at_hand(void);
 
 /* ---- tell.c */
 __attribute__((format(printf, 1, 2))) void cli_say(const char *format, ...); /* "peload: ...\n" on stderr */

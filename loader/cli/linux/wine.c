@@ -55,6 +55,12 @@ static bool wine_find(struct wine *wine)
     return is_program(wine->loader) || in_path("wine", wine->loader, sizeof wine->loader);
 }
 
+bool cli_wine_at_hand(void)
+{
+    struct wine wine = {0};
+    return wine_find(&wine);
+}
+
 static const char *companion_find(void)
 {
     static const char *const places[] = {"peload.exe", "../lib/peload/peload.exe"};

@@ -1,11 +1,204 @@
-/* The 32-bit host runs programs; it does not look at them from outside. */
-#include "loader/cli/cli.h"
+/* `peload snapshot` on Windows: a process of the operating system's own loader, looked at from outside. */
+#include "loader/cli/win32/win32.h"
+#include "loader/cli/win32/words.h"
+#include "loader/inspect/win32/target.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char help[] =
+    "Examples\n"
+    "  peload snapshot hello.exe one >hello.json           CreateProcess; at the entry point, before the first instruction\n"
+    "  peload snapshot --stay --output=hello.json hello.exe\n"
+    "\n"
+    "Usage: peload snapshot [OPTIONS] [--] FILE [ARGUMENTS]\n"
+    "\n"
+    "  --lane=os            the operating system's own loader (the only one here)\n"
+    "  --at=entry           the moment (the only one here)\n"
+    "  --stay               end the program there; otherwise it goes on, and the document has its exit code and output\n"
+    "  --output=FILE        the document into FILE\n"
+    "  --timeout=SECONDS    the program is ended then (default 20; 0: never)\n"
+    "\n"
+    "The document is JSON as loader/inspect/snapshot.schema.json describes it. Exit status: 0; 126 FILE was refused or ended\n"
+    "before that moment (the document then has its exit code alone); 125 wrong use or a fault of the machine; 127 no such file.\n";
+
+enum { OPTION_LANE = 256, OPTION_AT, OPTION_STAY, OPTION_OUTPUT, OPTION_TIMEOUT };
+
+static const struct option options[] = {
+    {"help", no_argument, NULL, 'h'},
+    {"lane", required_argument, NULL, OPTION_LANE},
+    {"at", required_argument, NULL, OPTION_AT},
+    {"stay", no_argument, NULL, OPTION_STAY},
+    {"output", required_argument, NULL, OPTION_OUTPUT},
+    {"timeout", required_argument, NULL, OPTION_TIMEOUT},
+    {0},
+};
+
+static struct { const char *program, *output; unsigned seconds; bool stay; } wish = {.seconds = 20};
+
+static int wrong(const char *what, const char *word)
+{
+    cli_say("%s: %s", what, word);
+    return cli_usage("snapshot");
+}
+
+static int option_take(int option)
+{
+    char *end;
+    switch (option) {
+    case OPTION_LANE: return strcmp(optarg, "os") ? wrong("--lane: here there is os alone", optarg) : 0;
+    case OPTION_AT: return strcmp(optarg, "entry") ? wrong("--at: here there is entry alone", optarg) : 0;
+    case OPTION_STAY: wish.stay = true; return 0;
+    case OPTION_OUTPUT: wish.output = optarg; return 0;
+    case OPTION_TIMEOUT:
+        wish.seconds = strtoul(optarg, &end, 10);
+        return *optarg >= '0' && *optarg <= '9' && !*end && wish.seconds <= 86400 ? 0 : wrong("--timeout wants seconds", optarg);
+    default: return cli_usage("snapshot");
+    }
+}
+
+/* ---- a program of the other width: the other peload.exe beside this one takes the same words */
+
+static int hand_over(const WCHAR *words)
+{
+    WCHAR path[MAX_PATH * 4], *line = NULL, *slash;
+    struct cli_start child = {.application = path, .inherit = true};
+    DWORD length = GetModuleFileNameW(NULL, path, MAX_PATH * 4 - 16);
+    slash = length ? wcsrchr(path, '\\') : NULL;
+    if (slash)
+        wcscpy(slash + 1, sizeof(void *) == 8 ? L"peload32.exe" : L"peload.exe");
+    if (!slash || GetFileAttributesW(path) == INVALID_FILE_ATTRIBUTES) {
+        cli_say("%s: the peload of its width is not beside this one", wish.program);
+        return CLI_NOT_LOADABLE;
+    }
+    line = malloc((wcslen(words) + 32) * sizeof *line);
+    if (!line)
+        return CLI_USAGE_OR_WORLD;
+    wcscat(wcscpy(line, L"peload snapshot "), words);
+    child.command_line = line;
+    if (!cli_start(&child))
+        return cli_start_failed(wish.program, GetLastError());
+    free(line);
+    return (int)cli_start_end(&child);
+}
+
+/* ---- the document ---- */
+
+static bool document_write(const struct json *json)
+{
+    HANDLE file = cli_file_create(wish.output);
+    if (!file)
+        return false;
+    cli_write((intptr_t)(file == INVALID_HANDLE_VALUE ? GetStdHandle(STD_OUTPUT_HANDLE) : file), json->data, json->length);
+    if (file != INVALID_HANDLE_VALUE)
+        CloseHandle(file);
+    return true;
+}
+
+static void end_tell(struct target *target, enum target_state state, struct json *json)
+{
+    struct inspect_end end = {.waited = !wish.stay || state == TARGET_ENDED, .code = target->exit_code,
+                              .how = state == TARGET_TIMEOUT ? "timeout" : cli_how(target->exit_code)};
+    uint8_t *text[2];
+    for (unsigned i = 0; i < 2; i++) {
+        text[i] = target_output(target, i, &end.size[i]);
+        end.text[i] = text[i] ? text[i] : (const uint8_t *)"";
+    }
+    inspect_finish(json, &end);
+    free(text[0]);
+    free(text[1]);
+}
+
+static int look(struct target *target, const struct inspect_facts *facts, struct json *json)
+{
+    struct windows_reader reader;
+    const char *why = NULL;
+    bool done = windows_reader_open(&reader, target) && inspect_snapshot(&reader.reader, facts, json, &why);
+    windows_reader_close(&reader);
+    if (!done)
+        cli_say("%s: %s", wish.program, why ? why : "its memory cannot be read");
+    return done ? 0 : CLI_USAGE_OR_WORLD;
+}
+
+static int take(struct target *target, const struct pe_image *image, struct inspect_facts *facts, struct json *json)
+{
+    enum target_state state = target_run(target, target->base + image->entry.value);
+    if (state == TARGET_FAILED || state == TARGET_TIMEOUT) {
+        cli_say("%s: %s (Windows error %lu)", wish.program, target->why ? target->why : "it did not come to its entry point in time", target->error);
+        return CLI_USAGE_OR_WORLD;
+    }
+    facts->peb = target->peb;
+    facts->id = target->id;
+    int status = CLI_NOT_LOADABLE;
+    if (state == TARGET_STOPPED) {
+        if ((status = look(target, facts, json)))
+            return status;
+        if (!wish.stay)
+            state = target_finish(target);
+    } else {
+        facts->peb = facts->id = 0;
+        inspect_nothing(sizeof(void *) == 8, facts, json);
+    }
+    end_tell(target, state, json);
+    return status;
+}
+
+static int snapshot(const WCHAR *typed)
+{
+    struct cli_source source;
+    struct json json = {0};
+    struct target target = {.deadline = wish.seconds ? GetTickCount64() + (ULONGLONG)wish.seconds * 1000 : 0};
+    int status = 0;
+    if (!cli_source_open(&source, wish.program, &status))
+        return status;
+    if (source.image.is_64 != (sizeof(void *) == 8)) {
+        cli_source_close(&source);
+        return -1;
+    }
+    struct inspect_facts facts = {.lane = "os", .at = "entry", .file = wish.program, .bytes = source.bytes};
+    WCHAR *line = _wcsdup(typed), *application = cli_wide(wish.program);
+    if (!line || !application)
+        status = CLI_USAGE_OR_WORLD;
+    else if (target_start(&target, application, line))
+        status = take(&target, &source.image, &facts, &json);
+    else if (target.process)
+        status = cli_start_failed(wish.program, target.error);
+    else {
+        /* CreateProcess itself refuses: the document says so, as that of a loader inside the process does. */
+        struct inspect_end end = {.waited = true, .code = 0xc000007bu, .how = "refused", .text = {(const uint8_t *)"", (const uint8_t *)""}};
+        cli_start_failed(wish.program, target.error);
+        inspect_nothing(sizeof(void *) == 8, &facts, &json);
+        inspect_finish(&json, &end);
+        status = CLI_NOT_LOADABLE;
+    }
+    target_close(&target);
+    free(line);
+    free(application);
+    if (json.length && (json.failed || !document_write(&json)))
+        status = CLI_USAGE_OR_WORLD;
+    free(json.data);
+    cli_source_close(&source);
+    return status;
+}
 
 int cli_snapshot(int count, char **arguments)
 {
-    (void)count, (void)arguments;
-    cli_say("snapshot: the 64-bit peload does that, for 32-bit programs too");
-    return CLI_USAGE_OR_WORLD;
+    int status = 0;
+    size_t first = (size_t)(arguments + 1 - cli_words.words);
+    for (int option; !status && (option = getopt_long(count, arguments, "+h", options, NULL)) != -1;) {
+        if (option == 'h')
+            return fputs(help, stdout) < 0 || fflush(stdout) ? CLI_USAGE_OR_WORLD : 0;
+        status = option_take(option);
+    }
+    if (status)
+        return status;
+    if (optind == count)
+        return wrong("snapshot", "no FILE");
+    wish.program = arguments[optind];
+    status = snapshot(cli_words.starts[arguments + optind - cli_words.words]);
+    return status == -1 ? hand_over(cli_words.starts[first]) : status;
 }
 
 int cli_compare(int count, char **arguments)

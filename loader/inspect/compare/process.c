@@ -109,7 +109,7 @@ static const char *variable(const json_t *list, const char *entry, size_t length
     return NULL;
 }
 
-/* Variables that a Windows sets for itself, whatever it is given: the list of the System and Volatile Environment keys, and Wine's own. */
+/* Variables that a Windows sets for itself, whatever it is given: the list of the System and Volatile Environment keys. */
 static bool is_systems_own(const char *entry, size_t length)
 {
     static const char *const names[] = {
@@ -117,7 +117,10 @@ static bool is_systems_own(const char *entry, size_t length)
         "USERDOMAIN=", "HOMEDRIVE=", "HOMEPATH=", "APPDATA=", "LOCALAPPDATA=", "ALLUSERSPROFILE=", "PUBLIC=", "ProgramData=",
         "ProgramFiles=", "ProgramFiles(x86)=", "ProgramW6432=", "CommonProgramFiles=", "CommonProgramFiles(x86)=", "CommonProgramW6432=",
         "COMPUTERNAME=", "LOGONSERVER=", "NUMBER_OF_PROCESSORS=", "PROCESSOR_ARCHITECTURE=", "PROCESSOR_ARCHITEW6432=",
-        "PROCESSOR_IDENTIFIER=", "PROCESSOR_LEVEL=", "PROCESSOR_REVISION=", "SESSIONNAME=", "DriverData=", "PSModulePath=", "WINE"};
+        "PROCESSOR_IDENTIFIER=", "PROCESSOR_LEVEL=", "PROCESSOR_REVISION=", "SESSIONNAME=", "DriverData=", "PSModulePath=", "CLIENTNAME=", "winsysdir=",
+        /* what Wine is told by its own variables, and what a shell and the dynamic linker tell each other: the native lane keeps
+         * them from the guest (loader/native/parameters.c), Wine hands them on */
+        "WINE", "LD_LIBRARY_PATH=", "LD_PRELOAD=", "HOME=", "SHELL=", "SHLVL=", "PWD=", "OLDPWD=", "TERMCAP=", "TMPDIR=", "_="};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!strncasecmp(entry, names[i], strlen(names[i])))
             return true;
@@ -154,7 +157,7 @@ static void environment_compare(struct comparison *comparison)
     environment_side(comparison, a, b, true, &known);
     environment_side(comparison, b, a, false, &known);
     if (known)
-        difference_add(comparison, CLASS_ENVIRONMENT, PLACE_OF(NULL), NULL, NULL, "variables that a Windows sets for itself",
+        difference_add(comparison, CLASS_ENVIRONMENT, PLACE_OF(NULL), NULL, NULL, "variables that each system sets for itself",
                        "%u variables of the system are others", known);
 }
 

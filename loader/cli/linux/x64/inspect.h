@@ -15,6 +15,8 @@ struct cli_snapshot {
 
 /* One lane's snapshot. 0, CLI_NOT_LOADABLE (where json has something: the exit alone), or another exit status. */
 int cli_snapshot_take(const struct cli_snapshot *wish, struct json *json);
+/* The same for the lane os. */
+int cli_wine_snapshot(const struct cli_snapshot *wish, struct json *json);
 bool cli_lane_known(const char *lane);
 bool cli_moment_known(const char *at);
 const char *cli_second_lane(void); /* the best pair at hand: "native,..." */

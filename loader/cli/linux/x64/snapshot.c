@@ -14,7 +14,8 @@ static const char help[] =
     "\n"
     "Usage: peload snapshot [OPTIONS] [--] FILE [ARGUMENTS]\n"
     "\n"
-    "  --lane=LANE          native (default), reference (Wine's loader on the same kernel)\n"
+    "  --lane=LANE          native (default), reference (Wine's loader on the same kernel), os (CreateProcess under Wine,\n"
+    "                       which peload.exe looks at; at the entry point only)\n"
     "  --at=MOMENT          mapped (all images placed and relocated), bound (imports filled), ready (before the first\n"
     "                       instruction), entry (default: at the program's entry point), exit (before the last thread ends)\n"
     "  --stay               end the program there; otherwise it goes on, and the document has its exit code and output\n"
@@ -50,7 +51,7 @@ static bool is_one_of(const char *word, const char *const *words)
 
 bool cli_lane_known(const char *lane)
 {
-    static const char *const lanes[] = {"native", "reference", NULL};
+    static const char *const lanes[] = {"native", "reference", "os", NULL};
     return is_one_of(lane, lanes);
 }
 
@@ -60,7 +61,7 @@ bool cli_moment_known(const char *at)
     return is_one_of(at, moments);
 }
 
-const char *cli_second_lane(void) { return "native,reference"; }
+const char *cli_second_lane(void) { return cli_wine_at_hand() ? "native,os" : "native,reference"; }
 
 static int wrong(const char *what, const char *word)
 {
@@ -82,6 +83,10 @@ int cli_snapshot_take(const struct cli_snapshot *wish, struct json *json)
     int status = 0;
     if (!cli_source_open(&source, wish->file, &status))
         return status;
+    if (!strcmp(wish->lane, "os")) {
+        cli_source_close(&source);
+        return cli_wine_snapshot(wish, json);
+    }
     char dll_path[4096 + 32];
     char *words[4] = {NULL};
     unsigned count = 0;
@@ -138,9 +143,11 @@ int cli_snapshot(int count, char **arguments)
     if (optind == count)
         return wrong("snapshot", "no FILE");
     if (!cli_lane_known(wish.lane))
-        return wrong("--lane knows native and reference", wish.lane);
+        return wrong("--lane knows native, reference and os", wish.lane);
     if (!cli_moment_known(wish.at))
         return wrong("--at knows mapped, bound, ready, entry and exit", wish.at);
+    if (!strcmp(wish.lane, "os") && (strcmp(wish.at, "entry") || wish.occupy))
+        return wrong("--lane=os", "there is --at=entry alone, and no --occupy");
     if (!strcmp(wish.lane, "reference") && (!strcmp(wish.at, "mapped") || !strcmp(wish.at, "bound")))
         return wrong("--lane=reference", "Wine's loader does not tell when it has mapped or bound: --at=ready, entry or exit");
     wish.file = arguments[optind];

@@ -1,0 +1,77 @@
+/* A snapshot of the lane os: peload.exe takes it under Wine and writes it to its standard output. */
+#define _GNU_SOURCE
+#include "loader/cli/linux/x64/inspect.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { GRACE = 60 }; /* seconds for Wine's own start and, once, its prefix */
+
+static _Noreturn void child(const struct cli_snapshot *wish, int output)
+{
+    size_t count = 0, arguments = 0;
+    char seconds[32];
+    while (wish->arguments[arguments])
+        arguments++;
+    char **words = calloc(arguments + 8, sizeof *words);
+    int nothing = open("/dev/null", O_RDONLY);
+    if (!words || nothing < 0 || dup2(nothing, 0) < 0 || dup2(output, 1) < 0)
+        _exit(CLI_USAGE_OR_WORLD);
+    snprintf(seconds, sizeof seconds, "--timeout=%u", wish->seconds);
+    words[count++] = seconds;
+    if (wish->stay)
+        words[count++] = (char *)(uintptr_t)"--stay";
+    words[count++] = (char *)(uintptr_t)"--";
+    words[count++] = (char *)(uintptr_t)wish->file;
+    for (size_t i = 0; i < arguments; i++)
+        words[count++] = wish->arguments[i];
+    _exit(cli_through_wine("snapshot", (int)count, words));
+}
+
+/* The exit status; CLI_USAGE_OR_WORLD where it had to be ended. */
+static int wait_for(pid_t id, unsigned seconds)
+{
+    int status;
+    for (unsigned turns = 0;; turns++) {
+        struct timespec pause = {0, 10000000};
+        pid_t got = waitpid(id, &status, seconds ? WNOHANG : 0);
+        if (got == id)
+            return WIFEXITED(status) ? WEXITSTATUS(status) : CLI_USAGE_OR_WORLD;
+        if (got < 0 && errno != EINTR)
+            return CLI_USAGE_OR_WORLD;
+        if (seconds && turns / 100 >= seconds) {
+            kill(id, SIGKILL);
+            seconds = 0;
+        }
+        nanosleep(&pause, NULL);
+    }
+}
+
+int cli_wine_snapshot(const struct cli_snapshot *wish, struct json *json)
+{
+    struct stat facts;
+    int output = memfd_create("snapshot", MFD_CLOEXEC);
+    pid_t id = output < 0 ? -1 : fork();
+    if (!id)
+        child(wish, output);
+    if (id < 0) {
+        cli_say("no new process can be had");
+        return CLI_USAGE_OR_WORLD;
+    }
+    int status = wait_for(id, wish->seconds ? wish->seconds + GRACE : 0);
+    if (!fstat(output, &facts) && facts.st_size && (json->data = malloc((size_t)facts.st_size + 1))) {
+        ssize_t length = pread(output, json->data, (size_t)facts.st_size, 0);
+        json->length = length > 0 ? (size_t)length : 0;
+        json->data[json->length] = 0;
+    }
+    close(output);
+    return !json->length && !status ? CLI_USAGE_OR_WORLD : status;
+}

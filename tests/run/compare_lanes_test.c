@@ -1,0 +1,34 @@
+/* `peload compare` of the lanes native and os: what peload built, beside what the operating system's loader (Wine's) built of the same
+ * file, for every sample. Skipped where there is no Wine. */
+#include "tests/support/process.h"
+#include "tests/support/wine.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tests/support/compared.h"
+
+static const struct table_machine machines[] = {
+    {"x64", "x86", TEST_BUILD "/samples/x64/"}, {"x86", "x64", TEST_BUILD "/samples/x86/"},
+};
+
+int main(void)
+{
+    static struct compared_row rows[COMPARED_LIMIT];
+    static struct CMUnitTest tests[COMPARED_LIMIT];
+    size_t size;
+    char *table = text_read("tests/samples/table.txt", &size);
+    if (!table || !wine_prefix_set())
+        return 1;
+    bool has_wine = wine_runs("x64");
+    unsigned machine_count = has_wine ? wine_runs("x86") ? 2 : 1 : 0;
+    if (machine_count < 2)
+        printf("SKIPPED: native beside os%s: no Wine here that runs such programs (`make deps-wine`)\n", machine_count ? " for x86" : "");
+    unsigned count = compared_rows_make(table, "native,os", machines, machine_count, rows, tests);
+    int failed = count ? _cmocka_run_group_tests("native beside os", tests, count, NULL, NULL) : 0;
+    wine_server_end();
+    return failed != 0;
+}
