@@ -289,8 +289,9 @@ static int folder_compare(const struct wish *wish)
     int count = scandir(wish->folder, &names, NULL, (int (*)(const struct dirent **, const struct dirent **))by_name);
     bool progress = isatty(STDERR_FILENO);
     if (count < 0) {
-        cli_say("%s: %s", wish->folder, strerror(errno));
-        return errno == ENOENT ? CLI_NOT_FOUND : CLI_USAGE_OR_WORLD;
+        int error = errno;
+        cli_say("%s: %s", wish->folder, strerror(error));
+        return error == ENOENT ? CLI_NOT_FOUND : CLI_USAGE_OR_WORLD;
     }
     for (int i = 0; i < count; i++) {
         char path[4096];
