@@ -98,7 +98,7 @@ const struct cm_line cm_lines[] = {
     SZ(6, "ProductName", "Windows 10 Pro"), SZ(6, "RegisteredOrganization", ""), COMPUTED(6, "RegisteredOwner", CM_USER_NAME),
     SZ(6, "ReleaseId", "2009"), SZ(6, "SystemRoot", "C:\\windows"), NUMBER(6, "UBR", 1), SZ(6, "SoftwareType", "System"),
     /* No debugger stands by: Wine's own last handler (lane reference) would start one that is not there. */
-    KEY(6, "AeDebug"), SZ(7, "Auto", "0"),
+    KEY(6, "AeDebug"), SZ(7, "Auto", "1"), SZ(7, "Debugger", "-"),
     KEY(6, "Fonts"), KEY(6, "FontSubstitutes"), KEY(6, "Image File Execution Options"), KEY(6, "IniFileMapping"),
     KEY(6, "ProfileList"),
     EXPAND(7, "ProfilesDirectory", "C:\\users"), EXPAND(7, "ProgramData", "C:\\ProgramData"),

@@ -232,7 +232,7 @@ static void wrong_use_is_told(void **state)
     TOLD(127, "no such file", "snapshot", "/nowhere/x.exe");
     TOLD(127, "/nowhere/x.exe", "compare", "--lanes=native,reference", "/nowhere/x.exe");
     TOLD(127, "/nowhere", "compare", "--lanes=native,reference", "--all", "/nowhere");
-    TOLD(126, "no JSON", "compare", "loader/inspect/snapshot.schema.json", "tests/samples/table.txt.json");
+    TOLD(126, "kind: not a snapshot", "compare", "loader/inspect/snapshot.schema.json", "tests/samples/table.txt.json");
 }
 
 static void documents_that_are_none(void **state)

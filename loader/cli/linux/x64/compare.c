@@ -255,7 +255,7 @@ static void summary_json(const char *path, const struct comparison *comparison, 
                comparison->counts[CLASS_UNEXPLAINED]);
 }
 
-struct totals { unsigned programs, explained, unexplained, failed; };
+struct totals { unsigned programs, explained, unexplained, failed; bool progress; /* a line on the terminal tells which one is on */ };
 
 static void folder_one(const char *path, const struct wish *folder, struct totals *totals)
 {
@@ -267,6 +267,8 @@ static void folder_one(const char *path, const struct wish *folder, struct total
     int status = lanes_compare(&wish, &comparison);
     if (!status)
         status = compare_documents(&comparison) ? comparison.counts[CLASS_UNEXPLAINED] != 0 : CLI_USAGE_OR_WORLD;
+    if (totals->progress)
+        fputs("\r\033[K", stderr);
     totals->programs++;
     ++*(status > 1 ? &totals->failed : status ? &totals->unexplained : &totals->explained);
     if (wish.json)
@@ -287,19 +289,17 @@ static int folder_compare(const struct wish *wish)
     struct dirent **names;
     struct totals totals = {0};
     int count = scandir(wish->folder, &names, NULL, (int (*)(const struct dirent **, const struct dirent **))by_name);
-    bool progress = isatty(STDERR_FILENO);
     if (count < 0) {
         int error = errno;
         cli_say("%s: %s", wish->folder, strerror(error));
         return error == ENOENT ? CLI_NOT_FOUND : CLI_USAGE_OR_WORLD;
     }
+    totals.progress = isatty(STDERR_FILENO);
     for (int i = 0; i < count; i++) {
         char path[4096];
         if ((size_t)snprintf(path, sizeof path, "%s/%s", wish->folder, names[i]->d_name) < sizeof path && is_program(path)) {
-            if (progress)
-                fprintf(stderr, "\r\033[K%d of %d: %s", i + 1, count, names[i]->d_name);
-            if (progress)
-                fputs("\r\033[K", stderr);
+            if (totals.progress)
+                fprintf(stderr, "%d of %d: %s", i + 1, count, names[i]->d_name);
             folder_one(path, wish, &totals);
         }
         free(names[i]);
