@@ -349,7 +349,7 @@ static void lane_fill(struct native_options *lane)
         lane->ending = on_ending;
     if (run.steps)
         lane->stage = cli_steps_stage;
-    run.trace = (struct ld_trace){.mask = run.lines.mask | (run.story || run.page || run.diff || run.steps ? CLI_STORY_PHASES : 0) |
+    run.trace = (struct ld_trace){.mask = run.lines.mask | (run.story || run.steps ? CLI_STORY_PHASES : 0) | (run.page || run.diff ? REPORT_PHASES : 0) |
                                        (run.stop_at ? 1u << LD_BIND : 0), .sink = on_event};
 }
 

@@ -24,12 +24,10 @@ const rightsOf = text => !text ? 0 : (/R/.test(text) ? 1 : 0) | (/W|C/.test(text
 
 /* ---- events ---- */
 
-const PHASES = ["find", "open", "place", "fill", "relocate", "bind", "tls", "protect", "order", "init", "start", "thread", "unload", "syscall"];
-
 function eventsOf(data) {
   const strings = data.strings;
   return (data.events || []).map((row, index) => ({
-    index, phase: PHASES[row[0]], verb: strings[row[1] || 0], module: strings[row[2] || 0], address: number(row[3] || 0), size: number(row[4] || 0),
+    index, phase: data.phase_names[row[0] || 0], verb: strings[row[1] || 0], module: strings[row[2] || 0], address: number(row[3] || 0), size: number(row[4] || 0),
     name: strings[row[5] || 0], count: number(row[6] || 0), from: number(row[7] || 0), detail: strings[row[8] || 0], thread: row[9] || 0,
     rights: (row[10] || 0) - 1,
   }));

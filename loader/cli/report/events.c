@@ -198,6 +198,10 @@ void report_open(const char *program, const char *lane, report_walk *walk)
 
 static void record(const struct ld_event *event)
 {
+    if (keep.step >= REPORT_STARTED && report.count - report.steps[REPORT_STARTED].first >= REPORT_LATE) {
+        report.dropped++;
+        return;
+    }
     struct report_event *events = grow(report.events, report.count, &keep.event_room, sizeof *events);
     if (!events)
         return;
@@ -212,7 +216,7 @@ static void record(const struct ld_event *event)
 
 void report_event(const struct ld_event *event)
 {
-    if (!keep.opened || report.broken || event->phase == LD_SYSCALL)
+    if (!keep.opened || report.broken || !(REPORT_PHASES >> event->phase & 1))
         return;
     while (__atomic_exchange_n(&keep.busy, 1, __ATOMIC_ACQUIRE))
         if (!keep.opened)

@@ -46,7 +46,10 @@ static void strings_write(FILE *stream)
  * [phase, verb, module, address, size, name, count, from, detail, thread, rights + 1] */
 static void events_write(FILE *stream)
 {
-    fputs(",\n\"events\": [", stream);
+    fputs(",\n\"phase_names\": [", stream);
+    for (unsigned i = 0; i < LD_PHASE_COUNT; i++)
+        fprintf(stream, "%s\"%s\"", i ? ", " : "", ld_phase_name(i));
+    fprintf(stream, "],\n\"dropped\": %u,\n\"events\": [", report.dropped);
     for (unsigned i = 0; i < report.count; i++) {
         const struct report_event *event = &report.events[i];
         const uint64_t values[] = {

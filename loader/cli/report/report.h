@@ -27,6 +27,7 @@ struct report_event {
 };
 
 enum report_type { REPORT_FREE, REPORT_IMAGE, REPORT_MAPPED, REPORT_PRIVATE };
+enum { REPORT_LATE = 20000 };
 enum { REPORT_GUARD = 16 }; /* beside HOST_READ.. in rights */
 
 /* One stretch of memory, as the machine's books have it. */
@@ -57,14 +58,16 @@ struct report {
     char **strings;
     unsigned string_count;
     struct report_event *events;
-    unsigned count;
+    unsigned count, dropped; /* a program that runs on and on: only the first REPORT_LATE events of its run are kept */
     struct report_step steps[REPORT_STEP_COUNT];
     bool broken;          /* no memory: the report is not complete, and is not written */
 };
 extern struct report report; /* one run is one process */
 
 /* ---- events.c */
-/* From now on cli_report_event keeps what it gets. walk NULL: maps are not to be had. */
+/* What is kept: not each system call, and not each handle. */
+#define REPORT_PHASES (~0u & ~(1u << LD_SYSCALL | 1u << LD_HANDLE))
+/* From now on report_event keeps what it gets. walk NULL: maps are not to be had. */
 void report_open(const char *program, const char *lane, report_walk *walk);
 void report_event(const struct ld_event *event);
 void report_close(void);                             /* nothing is kept any more */

@@ -136,5 +136,5 @@ function eventsSection() {
       h("td", { class: "quiet" }, e.detail || "")), () => placeOf(e.address, e.phase + " " + e.verb)) }));
   const columns = [{ key: "c_phase" }, { key: "c_event" }, { key: "c_module" }, { key: "c_name" }, { key: "c_target" }, { key: "c_size", right: true }, { key: "c_fixups", right: true }, { key: "c_rights" }, { key: "c_detail" }];
   columns[6] = { key: "c_value", right: true };
-  return section("events", null, h("details", {}, h("summary", {}, grouped(EVENTS.length) + " " + t("events")), searchList("events", columns, rows, "search_events")));
+  return section("events", null, h("details", {}, h("summary", {}, grouped(EVENTS.length) + " " + t("events"), DATA.dropped ? h("span", { class: "quiet" }, " · " + t("dropped", { n: grouped(DATA.dropped) })) : null), searchList("events", columns, rows, "search_events")));
 }

@@ -78,6 +78,7 @@ const WORDS = {
   /* tables */
   search: ["Search", "搜索"], search_imports: ["function, module or address", "函数、模块或地址"], search_events: ["verb, module, name or address", "动词、模块、名称或地址"],
   all_modules: ["all modules", "所有模块"], found: ["{n} of {all}", "{n} / {all}"], more: ["{n} more", "再显示 {n} 条"], nothing: ["Nothing fits.", "没有匹配项。"],
+  dropped: ["{n} later events are not kept", "其后 {n} 个事件未保存"],
   forwarded: ["forwarded", "转发"], unresolved: ["nowhere", "无处"], no_imports: ["It imports nothing.", "它不导入任何函数。"],
   no_relocations: ["No module has anything to mend.", "没有模块需要重定位。"], heat: ["{pages} pages, {fixups} fix-ups", "{pages} 页，{fixups} 项"],
   not_applied: ["not applied: it did not move", "未应用：没有移动"], applied: ["applied", "已应用"], moved_by: ["moved by {delta}", "移动 {delta}"],
