@@ -143,21 +143,22 @@ function regionsOfSnapshot(snapshot) {
 
 /* ---- one lane's view, and the page's subject ---- */
 
-function viewOf(lane, phases, modules, snapshot) {
-  modules.forEach(module => { module.end = module.base + module.size; });
-  const sorted = [...modules].sort((a, b) => a.base - b.base);
-  const at = address => {
+/* What of a list with base and size holds an address. */
+function finderOf(list) {
+  const sorted = [...list].sort((a, b) => a.base - b.base);
+  return address => {
     let low = 0, high = sorted.length - 1;
     while (low <= high) {
-      const middle = (low + high) >> 1, module = sorted[middle];
-      if (address < module.base) high = middle - 1;
-      else if (address >= module.end) low = middle + 1;
-      else return module;
+      const middle = (low + high) >> 1, one = sorted[middle];
+      if (address < one.base) high = middle - 1;
+      else if (address >= one.base + one.size) low = middle + 1;
+      else return one;
     }
     return null;
   };
-  return { lane, phases, modules, snapshot, at };
 }
+
+const viewOf = (lane, phases, modules, snapshot) => ({ lane, phases, modules, snapshot, at: finderOf(modules) });
 
 function viewsOf(data) {
   const views = [], snapshots = data.snapshots || [];

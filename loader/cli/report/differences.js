@@ -17,7 +17,7 @@ function differencesSection(comparison) {
   WORDS.side_b = [side(1), side(1)];
   const plain = value => value === null || value === undefined ? "—" : typeof value === "object" ? JSON.stringify(value) : String(value);
   const rows = [...all].sort((x, y) => (y.class === "unexplained") - (x.class === "unexplained")).map(one => ({ group: one.class, heading: className(one.class) + (one.cause ? " · " + one.cause : ""),
-    text: [one.class, className(one.class), one.module, one.rva, plain(one.a), plain(one.b), one.cause, one.text].join(" ").toLowerCase(),
+    text: () => [one.class, className(one.class), one.module, one.rva, plain(one.a), plain(one.b), one.cause, one.text].join(" "),
     make: () => h("tr", { class: one.class === "unexplained" ? "bad" : null }, h("td", {}, one.module || t("process_word")),
       h("td", { class: "mono" }, one.rva || ""), h("td", { class: "mono value" }, plain(one.a)), h("td", { class: "mono value" }, plain(one.b)), h("td", {}, one.text)) }));
   const ends = [comparison.a, comparison.b].filter(one => one && typeof one === "object").map(one =>
@@ -37,7 +37,8 @@ function sidesDrawn() {
     return null;
   const width = clamp($("main").clientWidth || 800, 300, 1000), narrow = width < 620, box = narrow ? width * 0.4 : width * 0.32, row = 26, gap = 6;
   const columns = VIEWS.slice(0, 2).map(lane => [...lane.modules].sort((a, b) => a.base - b.base)), right = width - box, y = index => 30 + index * (row + gap);
-  const svg = s("svg", { width, height: y(Math.max(columns[0].length, columns[1].length)) + 4, class: "sides", role: "group", "aria-label": t("modules") });
+  const height = y(Math.max(columns[0].length, columns[1].length)) + 4;
+  const svg = s("svg", { width, height, viewBox: `0 0 ${width} ${height}`, class: "sides", role: "group", "aria-label": t("modules") });
   VIEWS.slice(0, 2).forEach((lane, i) => svg.append(s("text", { x: i ? right : 0, y: 18, class: "head" }, lane.lane)));
   columns[0].forEach((module, index) => {
     const other = columns[1].findIndex(one => sameName(one.name, module.name));

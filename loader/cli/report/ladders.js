@@ -239,7 +239,7 @@ function renderLadders() {
   leastHeight = columns.narrow ? 42 : 26;
   data.width = width;
   const scale = fileScale(data.parts, top), image = imageScale(data.rows, top), bottom = Math.max(scale.bottom, image.bottom);
-  const svg = s("svg", { width, height: bottom + 30, class: "ladders", role: "group", "aria-label": t("layout") }, patterns("ladder"),
+  const svg = s("svg", { width, height: bottom + 30, viewBox: `0 0 ${width} ${bottom + 30}`, class: "ladders", role: "group", "aria-label": t("layout") }, patterns("ladder"),
     s("text", { x: columns.file, y: 18, class: "head" }, "1 " + t("FILE")),
     s("text", { x: columns.image, y: 18, class: "head" }, "2 " + t("IMAGE")),
     columns.narrow ? null : [s("text", { x: columns.text, y: 18, class: "head quiet" }, t("va")),

@@ -71,19 +71,24 @@ function modulesSection(lane) {
 
 /* ---- relocations by page ---- */
 
+/* Only pages with fix-ups are elements of their own: a large module has thousands of others. */
 function heatCells(size, pages, applied, base, width) {
   const count = Math.ceil(size / 4096), cell = count <= 128 ? 16 : count <= 1500 ? 12 : 9, per = Math.floor(width / cell), lines = Math.ceil(count / per);
-  const counts = new Map(pages.map(page => [Math.floor(page.rva / 4096), page.count])), most = Math.max(...pages.map(page => page.count), 1);
-  const svg = s("svg", { width, height: lines * cell, class: "pages", role: "group", "aria-label": t("heat", { pages: pages.length, fixups: pages.reduce((sum, page) => sum + page.count, 0) }) });
-  for (let i = 0; i < count; i++) {
-    const fixups = counts.get(i) || 0;
-    const rect = s("rect", { x: (i % per) * cell + 0.5, y: Math.floor(i / per) * cell + 0.5, width: Math.max(1, cell - 1), height: Math.max(1, cell - 1), class: fixups ? applied ? "page" : "page would" : "page blank" });
-    if (fixups && applied)
+  const counts = new Map(pages.map(page => [Math.floor(page.rva / 4096), page.count])), most = Math.max(...pages.map(page => page.count), 1), rest = count - (lines - 1) * per;
+  const svg = s("svg", { width, height: lines * cell, viewBox: `0 0 ${width} ${lines * cell}`, class: "pages", role: "img",
+                         "aria-label": t("heat", { pages: pages.length, fixups: pages.reduce((sum, page) => sum + page.count, 0) }) },
+    s("path", { class: "page blank", d: `M0,0 H${Math.min(count, per) * cell} V${(lines - (rest < per ? 1 : 0)) * cell} H${rest * cell} V${lines * cell} H0 Z` }));
+  for (const [page, fixups] of counts) {
+    const rect = s("rect", { x: (page % per) * cell + 0.5, y: Math.floor(page / per) * cell + 0.5, width: cell - 1, height: cell - 1, class: applied ? "page" : "page would" });
+    if (applied)
       rect.style.fillOpacity = 0.2 + 0.8 * Math.sqrt(fixups / most);
-    if (fixups)
-      rect.append(s("title", {}, hex(i * 4096) + ": " + fixups));
-    svg.append(tells(rect, () => ({ ...placeOf(base + i * 4096), rva: i * 4096, words: t("c_page") + " " + hex(i * 4096) + " · " + t("c_fixups") + " " + fixups })));
+    svg.append(rect);
   }
+  svg.addEventListener("pointermove", event => {
+    const box = svg.getBoundingClientRect(), scale = width / box.width, page = Math.floor((event.clientY - box.top) * scale / cell) * per + Math.floor((event.clientX - box.left) * scale / cell);
+    if (page < count)
+      tellPlace({ ...placeOf(base + page * 4096), va: base + page * 4096, rva: page * 4096, words: t("c_page") + " " + hex(page * 4096) + " · " + t("c_fixups") + " " + (counts.get(page) || 0) });
+  });
   return svg;
 }
 

@@ -47,8 +47,9 @@ function changesOf(before, regions) {
   const marks = new Map();
   if (!before)
     return marks;
+  const beforeAt = finderOf(before);
   for (const region of regions) {
-    const was = before.find(one => region.base >= one.base && region.base < one.base + one.size);
+    const was = beforeAt(region.base);
     if (!was)
       marks.set(region.base, { kind: "new" });
     else if (was.rights !== region.rights || was.committed !== region.committed || was.section !== region.section)
@@ -65,7 +66,7 @@ function drawSpaceBar(groups, width, limit) {
   const barTop = 4, barHeight = 44, scaleTop = 92, scaleHeight = 12, jag = 9;
   const gaps = groups.map((group, i) => group.base - (i ? groups[i - 1].end : 0)).map(size => size > 65536);
   const wanted = groups.reduce((sum, group) => sum + pieceWidth(group), 0), jags = (gaps.filter(Boolean).length + 1) * jag;
-  const unit = Math.max(0.2, (width - jags) / wanted), svg = s("svg", { width, height: scaleTop + scaleHeight + 22, class: "space", role: "group", "aria-label": t("space") }, patterns("space"));
+  const unit = Math.max(0.2, (width - jags) / wanted), svg = s("svg", { width, height: scaleTop + scaleHeight + 22, viewBox: `0 0 ${width} ${scaleTop + scaleHeight + 22}`, class: "space", role: "group", "aria-label": t("space") }, patterns("space"));
   let x = 0;
   const jagged = at => s("path", { class: "jag", d: `M${at + 2},${barTop} l3,6 l-4,6 l4,6 l-4,6 l4,6 l-4,6 l4,8` });
   groups.forEach((group, i) => {
@@ -174,7 +175,7 @@ function renderSpace() {
     if (opened.has(group.allocation) && group.runs.length > 1)
       rows.push(...group.runs.map(run => runRow(run, marks)));
   });
-  const gone = before ? before.regions.filter(was => !phase.regions.some(is => is.base <= was.base && is.base + is.size > was.base)) : [];
+  const now = finderOf(phase.regions), gone = before ? before.regions.filter(was => !now(was.base)) : [];
   for (const run of runsOf(gone))
     rows.push(h("tr", { class: "gone" }, h("td", { class: "mark" }, "−"), h("td", {}, rangeHtml(run.base, run.base + run.size)), h("td", { class: "right" }, bytesText(run.size)),
       h("td", {}, rightsHtml(run)), h("td", {}, t("gone")), h("td", { class: "use" }, run.use || "")));

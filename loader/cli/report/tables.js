@@ -2,7 +2,7 @@
 
 const BATCH = 60;
 
-/* A list with a search field: `rows` are {text, make()}, only what is looked at is made. Rows with a `heading` stand under it;
+/* A list with a search field: `rows` are {text(), make()}, each called when it is needed first. Rows with a `heading` stand under it;
  * a row of another `group` goes where `extra` chooses one. */
 function searchList(id, columns, rows, hint, extra) {
   const body = h("tbody"), count = h("span", { class: "count", role: "status" }), more = h("button", { type: "button", class: "more" });
@@ -19,7 +19,7 @@ function searchList(id, columns, rows, hint, extra) {
   };
   const filter = () => {
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean), wanted = extra ? extra.value : "";
-    fit = rows.filter(row => (!wanted || row.group === wanted) && words.every(word => row.text.includes(word)));
+    fit = rows.filter(row => (!wanted || row.group === wanted) && words.every(word => (row.words ||= row.text().toLowerCase()).includes(word)));
     shown = BATCH;
     draw();
   };
@@ -32,16 +32,23 @@ function searchList(id, columns, rows, hint, extra) {
     h("table", { id: id + "-table" }, h("thead", {}, h("tr", {}, columns.map(column => h("th", { class: column.right ? "right" : null }, t(column.key))))), body)), more];
 }
 
+function importRow(lane, module, slot) {
+  const find = () => {
+    const target = lane.at(slot.to);
+    return { target, lands: slot.lands || (target ? target.name + "+" + hex(slot.to - target.base) : slot.to ? "?" : t("unresolved")) };
+  };
+  return { group: module.name, text: () => [module.name, slot.from, slot.name, find().lands, hex(slot.slot), hex(slot.to)].join(" "), make: () => {
+    const { target, lands } = find(), forwarded = target && slot.from && !sameName(target.name, slot.from);
+    const row = h("tr", {}, h("td", {}, module.name), h("td", { class: "mono" }, addressHtml(module.base, slot.slot, module.size)), h("td", {}, slot.from), h("td", { class: "name" }, slot.name),
+      h("td", { class: "mono" }, target ? addressHtml(target.base, slot.to, target.size) : address(slot.to)), h("td", { class: slot.to ? null : "bad" }, lands, forwarded ? h("span", { class: "tag" }, t("forwarded")) : null));
+    return tells(row, () => placeOf(slot.slot, module.name + " · " + slot.from + "!" + slot.name + " → " + lands));
+  } };
+}
+
+/* The program's own first. */
 function importRows(lane) {
-  return lane.modules.flatMap(module => module.slots.map(slot => {
-    const target = lane.at(slot.to), lands = slot.lands || (target ? target.name + "+" + hex(slot.to - target.base) : slot.to ? "?" : t("unresolved"));
-    const forwarded = target && slot.from && !sameName(target.name, slot.from);
-    return { group: module.name, text: [module.name, slot.from, slot.name, lands, hex(slot.slot), hex(slot.to)].join(" ").toLowerCase(), make: () => {
-      const row = h("tr", {}, h("td", {}, module.name), h("td", { class: "mono" }, addressHtml(module.base, slot.slot, module.size)), h("td", {}, slot.from), h("td", { class: "name" }, slot.name),
-        h("td", { class: "mono" }, target ? addressHtml(target.base, slot.to, target.size) : address(slot.to)), h("td", { class: slot.to ? null : "bad" }, lands, forwarded ? h("span", { class: "tag" }, t("forwarded")) : null));
-      return tells(row, () => placeOf(slot.slot, module.name + " · " + slot.from + "!" + slot.name + " → " + lands));
-    } };
-  }));
+  const own = lane.modules.filter(module => sameName(module.name, NAME)), others = lane.modules.filter(module => !own.includes(module));
+  return [...own, ...others].flatMap(module => module.slots.map(slot => importRow(lane, module, slot)));
 }
 
 function importsSection(lane) {
@@ -50,15 +57,14 @@ function importsSection(lane) {
     const choice = h("select", { "aria-label": t("c_importer") }, h("option", { value: "" }, t("all_modules")),
       lane.modules.filter(module => module.slots.length).map(module => h("option", { value: module.name }, module.name)));
     const columns = ["c_importer", "c_slot", "c_from", "c_function", "c_target", "c_lands"].map(key => ({ key }));
-    const rows = importRows(lane), own = rows.filter(row => sameName(row.group, NAME)), others = rows.filter(row => !sameName(row.group, NAME));
-    return section("imports", t("imports_lead"), searchList("imports", columns, [...own, ...others], "search_imports", choice));
+    return section("imports", t("imports_lead"), searchList("imports", columns, importRows(lane), "search_imports", choice));
   }
   if (!file.length)
     return section("imports", null, h("p", {}, t("no_imports")));
   const base = number(HEADER.image_base), columns = ["c_from", "c_function", "c_hint", "c_slot"].map(key => ({ key }));
   return section("imports", t("imports_lead_file"), searchList("imports", columns, file.map(row => {
     const name = row.function || "#" + row.ordinal, slot = number(row.slot);
-    return { text: [row.module, name, row.slot].join(" ").toLowerCase(), make: () => tells(h("tr", {}, h("td", {}, row.module), h("td", { class: "name" }, name),
+    return { text: () => [row.module, name, row.slot].join(" "), make: () => tells(h("tr", {}, h("td", {}, row.module), h("td", { class: "name" }, name),
       h("td", {}, row.hint === null ? "" : row.hint), h("td", { class: "mono" }, row.slot)), () => ({ va: base + slot, rva: slot, offset: offsetAt(slot), words: row.module + "!" + name })) };
   }), "search_imports"));
 }
@@ -130,7 +136,7 @@ function headersSection() {
 /* ---- events ---- */
 
 function eventsSection() {
-  const rows = EVENTS.map(e => ({ text: [e.phase, e.verb, e.module, e.name, e.detail, e.address && hex(e.address)].filter(Boolean).join(" ").toLowerCase(), make: () =>
+  const rows = EVENTS.map(e => ({ text: () => [e.phase, e.verb, e.module, e.name, e.detail, e.address && hex(e.address)].filter(Boolean).join(" "), make: () =>
     tells(h("tr", {}, h("td", { class: "quiet" }, e.phase), h("td", {}, e.verb), h("td", {}, e.module || ""), h("td", { class: "name" }, e.name || ""),
       h("td", { class: "mono" }, e.address ? address(e.address) : ""), h("td", { class: "right mono" }, e.size ? hex(e.size) : ""), h("td", { class: "right" }, e.count || ""), h("td", { class: "mono" }, rightsText(e.rights)),
       h("td", { class: "quiet" }, e.detail || "")), () => placeOf(e.address, e.phase + " " + e.verb)) }));
