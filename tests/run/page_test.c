@@ -130,7 +130,7 @@ static void test_windows_programs_write_the_same(void **state)
     for (int i = 0; i < 2; i++) {
         free(told((const char *[]){PELOAD, "run", programs[i], "map", "--html=" PAGES "windows.html", HELLO, NULL}, 0));
         char *page = without_nonce(page_read(PAGES "windows.html"));
-        assert_string_equal(page, own);
+        assert_true(!strcmp(page, own));
         free(page);
     }
     free(own);
