@@ -50,8 +50,10 @@ function ladderColumns(width) {
     return { narrow: true, file: 1, fileWidth: file, image: file + gap, imageWidth: width - file - gap - 14, text: null };
   }
   const fileWidth = width < 1000 ? 120 : 170, gap = clamp(width * 0.1, 70, 150), imageWidth = width < 1000 ? 150 : 220;
-  const file = 92, image = file + fileWidth + gap;
-  return { narrow: false, file, fileWidth, image, imageWidth, text: image + imageWidth + 30 };
+  const file = 92, image = file + fileWidth + gap, text = image + imageWidth + 30;
+  /* Where there is less room, addresses leave their leading zeros out. */
+  const short = width < 1000, size = text + (short ? 10 : DIGITS + 2) * 7.7 + 70;
+  return { narrow: false, file, fileWidth, image, imageWidth, text, short, size, use: size + 16 };
 }
 
 /* The rights of an image row at the step shown: the run's own, or the plan's. */
@@ -129,16 +131,16 @@ function drawImageBox(data, columns, row, rawHeight) {
     s("rect", { x, y: row.y, width, height: row.height, class: "box " + kind }));
   if (row.kind === "zero" || rawHeight < row.height)
     g.append(s("rect", { x, y: row.y + (row.kind === "zero" ? 0 : rawHeight), width, height: row.height - (row.kind === "zero" ? 0 : rawHeight), class: "zero", fill: "url(#ladder-dots)" }));
-  g.append(s("text", { x: x + 18, y: row.y + 17, class: "name" }, rowName(row)),
+  g.append(s("text", { x: x + 18, y: row.y + 17, class: "name" }, clip(rowName(row), Math.floor((width - 32 - 7.6 * text.length) / 7.2))),
            s("text", { x: x + width - 10, y: row.y + 17, class: "rights" + (changed ? " changed" : ""), "text-anchor": "end" }, text));
   if (columns.narrow) {
     if (row.height >= 40)
       g.append(s("text", { x: x + 18, y: row.y + 33, class: "small" }, addressSvg(data.parts.base, data.parts.base + row.rva, data.parts.size, true)));
   } else
-    g.append(s("text", { x: columns.text, y: row.y + 17 }, addressSvg(data.parts.base, data.parts.base + row.rva, data.parts.size)),
-             s("text", { x: columns.text + DIGITS * 7.9 + 84, y: row.y + 17, class: "small", "text-anchor": "end" }, bytesText(row.size)),
-             s("text", { x: columns.text + DIGITS * 7.9 + 100, y: row.y + 17, class: "use" },
-               clip([slots && slots.text, use].filter(Boolean).join("; "), Math.floor((data.width - columns.text - DIGITS * 7.9 - 100) / 6.6))));
+    g.append(s("text", { x: columns.text, y: row.y + 17 }, addressSvg(data.parts.base, data.parts.base + row.rva, data.parts.size, columns.short)),
+             s("text", { x: columns.size, y: row.y + 17, class: "small", "text-anchor": "end" }, bytesText(row.size)),
+             s("text", { x: columns.use, y: row.y + 17, class: "use" },
+               clip([slots && slots.text, use].filter(Boolean).join("; "), Math.floor((data.width - columns.use) / 6.6))));
   return tells(g, () => ({ va: data.parts.base + row.rva, rva: row.rva, offset: row.bytes ? row.offset : null,
                            words: [rowName(row), bytesText(row.size), text, use, slots && slots.text].filter(Boolean).join(" · ") }));
 }
@@ -243,8 +245,8 @@ function renderLadders() {
     s("text", { x: columns.file, y: 18, class: "head" }, "1 " + t("FILE")),
     s("text", { x: columns.image, y: 18, class: "head" }, "2 " + t("IMAGE")),
     columns.narrow ? null : [s("text", { x: columns.text, y: 18, class: "head quiet" }, t("va")),
-      s("text", { x: columns.text + DIGITS * 7.9 + 84, y: 18, class: "head quiet", "text-anchor": "end" }, t("c_size")),
-      s("text", { x: columns.text + DIGITS * 7.9 + 100, y: 18, class: "head quiet" }, t("c_use")),
+      s("text", { x: columns.size, y: 18, class: "head quiet", "text-anchor": "end" }, t("c_size")),
+      s("text", { x: columns.use, y: 18, class: "head quiet" }, t("c_use")),
       s("text", { x: columns.file - 8, y: 18, class: "head quiet", "text-anchor": "end" }, t("c_offset")),
       s("text", { x: (columns.file + columns.fileWidth + columns.image) / 2, y: 18, class: "head quiet", "text-anchor": "middle" }, "3 " + t("filled"))]);
   if (reached("filled"))
