@@ -95,22 +95,6 @@ NTSTATUS nt_handle_object(HANDLE handle, enum nt_type type, ACCESS_MASK wanted, 
 NTSTATUS nt_handle_close(HANDLE handle);
 /* What a guest's NtClose does at its end, set by the jobs: the last handle of one may have ended this very process. */
 extern void (*nt_close_after)(void);
-/* A handle for another process, in fixed widths. The object is referenced until the drop. What the other process needs
- * besides an entry of its own is the descriptor, where there is one; all else about an object lies in the arena. A child made by
- * fork and exec has it under the same number if its close-on-exec flag was cleared in between. */
-struct nt_handle_export {
-    nt_ref object;
-    ACCESS_MASK access;
-    uint32_t attributes;    /* OBJ_INHERIT */
-    int32_t fd;             /* in that process, -1: none */
-    uint32_t process;       /* Linux process ID */
-};
-NTSTATUS nt_handle_export(HANDLE handle, struct nt_handle_export *out);
-/* An entry in THIS process's table for it, with a copy of the descriptor. ACCESS_DENIED: the system does not let us have it. */
-NTSTATUS nt_handle_adopt(const struct nt_handle_export *from, HANDLE *out);
-void nt_handle_export_drop(struct nt_handle_export *export);
-/* The descriptors of this process's inheritable entries: how many there are, of which `room` are written. */
-unsigned nt_handle_inherited_fds(int *fds, unsigned room);
 /* A copy of another process's descriptor (same user, same session), close-on-exec; -1: errno. */
 int nt_fd_fetch(uint32_t process, int fd);
 /* Closes everything in a process's table (*place: nt_process_object.handle_table, cleared) and frees it: at its end, or by

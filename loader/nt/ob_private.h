@@ -149,7 +149,7 @@ NTSTATUS ob_handle_new(struct nt_object *object, ACCESS_MASK granted, ULONG attr
 struct ob_handle *ob_handle_entry(HANDLE handle);
 struct ob_handle *ob_table_entry(const struct ob_handle_table *table, uint32_t index);
 struct ob_handle_table *ob_table_own(void); /* NULL: no handle yet */
-/* A copy here of the descriptor that any handle of the object has, in whatever process; -1: nobody has one (any more). */
+/* A copy here of the descriptor that any handle of a section has, in whatever process; -1: nobody has one (any more). */
 int ob_object_fd(const struct nt_object *object);
 /* Puts `fd` in the place of every descriptor that this process's handles of the object have. */
 void ob_object_fd_replace(const struct nt_object *object, int fd);

@@ -73,7 +73,7 @@ static void victim_child(void)
 {
     HANDLE home, key;
     char name[64], data[64] = "";
-    unsigned seed = family->handles[0].object;
+    unsigned seed = family->seed;
     CHILD_CHECK(!NtOpenKey(&home, KEY_ALL, NAMED(0, HOME, 0)));
     family_say(1);
     for (;;) {
@@ -131,7 +131,7 @@ static void killed_anywhere(void **state)
     STATUS_IS(NtClose(kept), STATUS_SUCCESS);
     for (unsigned round = 0; round < ROUNDS; round++) {
         family_begin(victim_child);
-        family->handles[0].object = round * 2654435761u;
+        family->seed = round * 2654435761u;
         family_until(1);
         usleep(300 + round * 11);
         family_end(true);

@@ -7,12 +7,21 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
+/* A handle on its way to the other process: what kinship does at a child's birth, done here in its life. */
+struct family_handle {
+    nt_ref object;
+    ACCESS_MASK access;
+    int32_t fd;
+    uint32_t process;
+};
+
 struct family {
     uint32_t step;                /* how far the two have come */
     uint32_t process;             /* nt_ref of the child's process object */
     uint32_t failed;              /* line of the child's check that did not hold */
     pid_t pid;
-    struct nt_handle_export handles[4];
+    struct family_handle handle;
+    uint32_t seed;
     char text[256];
 };
 static struct family *family;
@@ -41,6 +50,26 @@ static inline bool family_await(uint32_t step)
         usleep(100);
     }
     return false;
+}
+
+static inline void family_give(HANDLE handle)
+{
+    struct nt_object *object;
+    int fd;
+    ACCESS_MASK access;
+    STATUS_IS(nt_handle_object(handle, NT_ANY, 0, &object, &fd, &access), STATUS_SUCCESS);
+    family->handle = (struct family_handle){nt_ref_of(object), access, fd, (uint32_t)getpid()};
+}
+
+/* In the child. */
+static inline HANDLE family_take(void)
+{
+    HANDLE handle = 0;
+    int fd = nt_fd_fetch(family->handle.process, family->handle.fd);
+    struct nt_object *object = nt_at(family->handle.object);
+    CHILD_CHECK(fd >= 0 && !nt_handle_create(object, family->handle.access, 0, fd, &handle));
+    nt_object_release(object);
+    return handle;
 }
 
 /* The forked process becomes one of the kernel's. */

@@ -10,11 +10,10 @@
 
 static void position_child(void)
 {
-    HANDLE handle;
     char text[8] = "";
     ULONG_PTR done;
     CHILD_CHECK(family_await(1));
-    CHILD_CHECK(!nt_handle_adopt(&family->handles[0], &handle));
+    HANDLE handle = family_take();
     CHILD_CHECK(!read_at(handle, text, 3, NULL, &done) && done == 3 && !memcmp(text, "cde", 3));
     CHILD_CHECK(create(NAME, READ_, SHARE_ALL, FILE_OPEN, SYNC).status == STATUS_SHARING_VIOLATION);
     family_say(2);
@@ -36,12 +35,11 @@ static void file_in_two_processes(void **state)
     struct created made = create(NAME, READ_, 0, FILE_OPEN, SYNC);
     STATUS_IS(made.status, STATUS_SUCCESS);
     STATUS_IS(read_at(made.handle, text, 2, NULL, &done), STATUS_SUCCESS);
-    STATUS_IS(nt_handle_export(made.handle, &family->handles[0]), STATUS_SUCCESS);
+    family_give(made.handle);
     family_say(1);
     family_until(2);
     STATUS_IS(read_at(made.handle, text, 1, NULL, &done), STATUS_SUCCESS);
     assert_int_equal(text[0], 'f');
-    nt_handle_export_drop(&family->handles[0]);
     closed(made.handle);
     family_say(3);
     family_end(false);
@@ -103,28 +101,6 @@ static void deletion_by_killed(void **state)
     STATUS_IS(create(NAME, READ_, SHARE_ALL, FILE_OPEN, SYNC).status, STATUS_DELETE_PENDING);
     closed(handle);
     assert_false(exists("shared.txt"));
-}
-
-/* The descriptors that have to be open in a child: those of inheritable handles, and no others. */
-static void inherited_descriptors(void **state)
-{
-    HANDLE inherited, own;
-    IO_STATUS_BLOCK io;
-    int fds[8];
-    (void)state;
-    file_make("shared.txt", "abc");
-    unsigned before = nt_handle_inherited_fds(fds, 0);
-    STATUS_IS(NtOpenFile(&inherited, READ_, NAMED(0, NAME, OBJ_INHERIT), &io, SHARE_ALL, SYNC), STATUS_SUCCESS);
-    STATUS_IS(NtOpenFile(&own, READ_, NAMED(0, NAME, 0), &io, SHARE_ALL, SYNC), STATUS_SUCCESS);
-    assert_int_equal(nt_handle_inherited_fds(fds, 8), before + 1);
-    struct nt_handle_export exported;
-    STATUS_IS(nt_handle_export(inherited, &exported), STATUS_SUCCESS);
-    assert_int_equal(fds[before], exported.fd);
-    assert_int_equal(exported.attributes, OBJ_INHERIT);
-    nt_handle_export_drop(&exported);
-    closed(inherited);
-    closed(own);
-    assert_int_equal(nt_handle_inherited_fds(fds, 8), before);
 }
 
 /* ---- pipes --------------------------------------------------------------------------------------- */
@@ -248,9 +224,8 @@ static void server_end_child(void)
 {
     char text[16] = "";
     ULONG_PTR done;
-    HANDLE server;
     CHILD_CHECK(family_await(1));
-    CHILD_CHECK(!nt_handle_adopt(&family->handles[0], &server)); /* still the listening socket */
+    HANDLE server = family_take(); /* still the listening socket */
     family_say(2);
     CHILD_CHECK(family_await(3)); /* the parent has connected and accepted */
     CHILD_CHECK(!read_at(server, text, 5, NULL, &done) && done == 5 && !memcmp(text, "first", 5));
@@ -266,10 +241,9 @@ static void a_server_end_in_two_processes(void **state)
     (void)state;
     family_begin(server_end_child);
     HANDLE server = server_make(SYNC, 0);
-    STATUS_IS(nt_handle_export(server, &family->handles[0]), STATUS_SUCCESS);
+    family_give(server);
     family_say(1);
     family_until(2);
-    nt_handle_export_drop(&family->handles[0]);
     struct created client = create(PIPE, BOTH_, 0, FILE_OPEN, SYNC | FILE_NON_DIRECTORY_FILE);
     STATUS_IS(client.status, STATUS_SUCCESS);
     STATUS_IS(write_at(client.handle, "first", NULL), STATUS_SUCCESS);
@@ -311,7 +285,7 @@ static void victim_child(void)
     HANDLE handles[8] = {0};
     IO_STATUS_BLOCK io;
     char name[64];
-    unsigned seed = family->handles[0].object;
+    unsigned seed = family->seed;
     family_say(1);
     for (;;) {
         unsigned slot = seed % 8;
@@ -384,7 +358,7 @@ static void killed_anywhere(void **state)
     for (unsigned round = 0; round < ROUNDS; round++) {
         struct nt_process_object *process;
         family_begin(victim_child);
-        family->handles[0].object = round * 2654435761u;
+        family->seed = round * 2654435761u;
         family_until(1);
         usleep(300 + round * 11);
         assert_int_equal(kill(family->pid, SIGKILL), 0);
@@ -410,7 +384,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(file_in_two_processes, drive_clear), cmocka_unit_test_setup(file_of_killed, drive_clear),
-        cmocka_unit_test_setup(deletion_by_killed, drive_clear), cmocka_unit_test_setup(inherited_descriptors, drive_clear),
+        cmocka_unit_test_setup(deletion_by_killed, drive_clear),
         cmocka_unit_test(a_server_and_a_client_process), cmocka_unit_test(a_pending_connection_and_messages),
         cmocka_unit_test(a_server_end_in_two_processes), cmocka_unit_test(a_server_is_killed_while_it_listens),
         cmocka_unit_test_setup(killed_anywhere, drive_clear),
