@@ -96,6 +96,8 @@ NTSTATUS nt_ps_terminate(struct nt_process_object *process, NTSTATUS status)
         process->ended = nt_time_now();
         OB_ORDER();
         process->life = NT_PROCESS_ENDING;
+        if (ob_arena->watcher == ob_ref(process)) /* who watches the watcher that is told to end, and may be stopped? */
+            ob_arena->watcher = nt_process.object;
     }
     nt_unlock();
     if (!ends)
