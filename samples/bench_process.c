@@ -3,7 +3,7 @@
 #include "bench.h"
 #include <string.h>
 
-enum { CHILDREN = 20, BALLS = 2000, ROUNDS = 7, PIECE = 65536, PIECES = 1024 };
+enum { CHILDREN = 8, BALLS = 500, ROUNDS = 7, PIECE = 65536, PIECES = 1024 };
 
 static HANDLE inheritable_event(void)
 {

@@ -145,7 +145,7 @@ static const struct own_row own_rows[] = {
     {"bench_binding", "nanoseconds", "ns an import", "2,000 imports: goal under 100"},
     {"bench_event", "nanoseconds", "ns", "SetEvent + WaitForSingleObject: goal under 1000"},
     {"bench_event", "ping_pong", "ns", "two threads, one event each way"},
-    {"bench_calls", "handle", "ns", "event made and closed"},
+    {"bench_calls", "handle", "ns", "event made and closed: goal under 300"},
     {"bench_calls", "heap", "ns", "HeapAlloc + HeapFree"},
     {"bench_calls", "memory", "ns", "VirtualAlloc + VirtualFree of 64 KiB"},
     {"bench_calls", "file", "ns", "file opened and closed"},
@@ -224,6 +224,57 @@ static void print_stress(const char *peload, const char *build, const char *mach
         else
             printf("  %-18s %7.2f s   resident %6.2f MiB   (%s)\n", rows[i].program, wall / 1000,
                    (double)side.resident / 1024, rows[i].what);
+    }
+}
+
+/* What happens between processes: samples/bench_process.c under both, in turn. Of the first three more is worse. */
+static void print_processes(const char *peload, const char *build, const char *machine)
+{
+    enum { KEYS = 4, PROCESS_RUNS = 3 };
+    static const struct { const char *key, *unit, *what, *goal; bool more_is_better; } keys[KEYS] = {
+        {"process", "ms", "a child created, ended, waited for", "goal: ratio above 5", false},
+        {"ping_pong", "ns", "SetEvent and wait, there and back", "goal: ratio above 10", false},
+        {"handle", "ns", "event made and closed", "goal: under 300 ns", false},
+        {"pipe", "MiB/s", "through a pipe, pieces of 64 KiB", "more is better", true},
+    };
+    static const char *const lanes[] = {"--lane=native", "--lane=os"}, *const programs[] = {"bench_process", "bench_calls"};
+    static double values[2][KEYS][RUNS];
+    char path[2][4096], text[2][4096], prefix[4096 + 16];
+    char *folder = realpath(build, NULL);
+    int count = 2;
+    snprintf(prefix, sizeof prefix, "%s/bench/wine-prefix", folder != NULL ? folder : "/tmp");
+    free(folder);
+    setenv("PELOAD_WINEPREFIX", prefix, 1); /* not the user's own */
+    for (int i = 0; i < 2; i++)
+        snprintf(path[i], sizeof path[i], "%s/samples/%s/%s.exe", build, machine, programs[i]);
+    printf("%s: between processes, medians of %d runs, peload and Wine in turn\n", machine, PROCESS_RUNS);
+    for (int run = -1; run < PROCESS_RUNS; run++) /* the first one warms Wine's server up */
+        for (int lane = 0; lane < count; lane++) {
+            double wall, cpu;
+            for (int i = 0; i < 2; i++) {
+                struct side side = {.name = lanes[lane], .argv = {peload, "spawn", lanes[lane], path[i]}};
+                if (run_once(&side, &wall, &cpu, text[i], sizeof text[i]))
+                    continue;
+                printf("  %s does not run%s\n", programs[i], lane ? " under Wine: no ratios" : ": rows left out");
+                if (!lane)
+                    return;
+                count = 1;
+                break;
+            }
+            for (int key = 0; key < KEYS && run >= 0 && lane < count; key++)
+                if (!value_find(text[0], keys[key].key, &values[lane][key][run]) && !value_find(text[1], keys[key].key, &values[lane][key][run]))
+                    printf("  %s: no \"%s\" in one run\n", strchr(lanes[lane], '=') + 1, keys[key].key);
+        }
+    for (int key = 0; key < KEYS; key++) {
+        double middle[2] = {0, 0};
+        for (int lane = 0; lane < count; lane++) {
+            qsort(values[lane][key], PROCESS_RUNS, sizeof(double), compare_doubles);
+            middle[lane] = values[lane][key][PROCESS_RUNS / 2];
+        }
+        printf("  %-36s %10.2f %-5s", keys[key].what, middle[0], keys[key].unit);
+        if (count == 2)
+            printf("  Wine %10.2f   ratio %6.1f", middle[1], keys[key].more_is_better ? middle[0] / middle[1] : middle[1] / middle[0]);
+        printf("   (%s)\n", keys[key].goal);
     }
 }
 
@@ -317,6 +368,7 @@ int main(int argc, char **argv)
         printf("%s: what a guest measures by itself, medians of %d runs\n", machine, OWN_RUNS);
         for (size_t row = 0; row < OWN_ROWS;)
             row = print_own_rows(peload, build, machine, row);
+        print_processes(peload, build, machine);
         printf("%s: much of one thing, once\n", machine);
         print_stress(peload, build, machine);
         print_lanes(peload, build, machine);
