@@ -23,6 +23,7 @@ loader/inspect/              | pe/ loader/[a-z0-9_]+\.h loader/inspect/         
 loader/native/               | pe/ loader/[a-z0-9_]+\.h loader/(nt|native)/ loader/host/[a-z]+\.h        | any
 loader/win32/                | pe/ loader/[a-z0-9_]+\.h loader/win32/ loader/host/win32\.h               | any
 loader/cli/win32/            | pe/ loader/[a-z0-9_]+\.h loader/(win32|inspect|cli)/ loader/nt/status\.h loader/host/win32\.h | any
+loader/cli/report/           | pe/ loader/[a-z0-9_]+\.h loader/cli/[a-z_]+\.h loader/cli/report/          | library
 loader/cli/                  | pe/ loader/[a-z0-9_]+\.h loader/(nt|native|inspect|cli)/ loader/host/[a-z]+\.h | any
 loader/[a-z0-9_]+\.[ch]      | pe/ loader/[a-z0-9_]+\.h                                                  | library
 '

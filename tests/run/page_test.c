@@ -161,7 +161,7 @@ static void test_data_agrees_with_the_schema(void **state)
 static void test_errors(void **state)
 {
     (void)state;
-    free(told((const char *[]){PELOAD, "run", "--html=/nowhere/at/all.html", HELLO, NULL}, 0)); /* the guest ran all the same */
+    free(told((const char *[]){PELOAD, "run", "--html=/nowhere/at/all.html", HELLO, NULL}, 125)); /* told in time: the guest has not run */
     free(told((const char *[]){PELOAD, "map", "--html=/nowhere/at/all.html", HELLO, NULL}, 125));
     free(told((const char *[]){PELOAD, "map", "--html=" PAGES "no.html", "README.md", NULL}, 126));
     free(told((const char *[]){PELOAD, "map", "--html=" PAGES "no.html", "nowhere.exe", NULL}, 127));

@@ -451,7 +451,7 @@ int cli_run(int count, char **arguments)
         return wrong("--lane=reference", "not with --stop-at=mapped or bound");
     lane.reference = run.reference;
     run.program = arguments[optind];
-    if (!file_open(run.status_file, &run.status_fd))
+    if (!file_open(run.status_file, &run.status_fd) || (run.page && !report_page_possible(run.page)))
         return CLI_USAGE_OR_WORLD;
     if ((status = program_check(&foreign)))
         return status;

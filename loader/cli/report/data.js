@@ -18,7 +18,7 @@ function bytesText(size) {
   return (size >= 100 || size === Math.floor(size) ? Math.round(size) : size.toFixed(1)) + " " + units[unit];
 }
 
-const RIGHT_READ = 1, RIGHT_WRITE = 2, RIGHT_EXECUTE = 4, RIGHT_GUARD = 16;
+const RIGHT_WRITE = 2, RIGHT_EXECUTE = 4, RIGHT_GUARD = 16;
 const rightsText = bits => bits === null || bits < 0 ? "" : (bits & 1 ? "R" : "-") + (bits & 2 ? "W" : "-") + (bits & 4 ? "X" : "-") + (bits & 16 ? " G" : "");
 const rightsOf = text => !text ? 0 : (/R/.test(text) ? 1 : 0) | (/W|C/.test(text) ? 2 : 0) | (/X/.test(text) ? 4 : 0) | (/G/.test(text) ? 16 : 0);
 

@@ -200,6 +200,26 @@ static bool text_write(FILE *stream, const struct report_page *page)
 }
 
 /* Beside its place first: whoever looks meanwhile sees the page before, or none, but never half a one. */
+static FILE *beside_create(const char *path, char *beside, size_t room)
+{
+    int length = snprintf(beside, room, "%s.part", path);
+    FILE *stream = length > 0 && (size_t)length < room ? cli_create(beside) : NULL;
+    if (!stream)
+        cli_say("%s: %s", path, (size_t)length < room ? strerror(errno) : "the path is too long");
+    return stream;
+}
+
+bool report_page_possible(const char *path)
+{
+    char beside[4096];
+    FILE *stream = beside_create(path, beside, sizeof beside);
+    if (!stream)
+        return false;
+    fclose(stream);
+    remove(beside);
+    return true;
+}
+
 bool report_page_write(const struct report_page *page)
 {
     char beside[4096];
@@ -207,12 +227,9 @@ bool report_page_write(const struct report_page *page)
         cli_say("%s: no memory for the page", page->path);
         return false;
     }
-    int length = snprintf(beside, sizeof beside, "%s.part", page->path);
-    FILE *stream = length > 0 && (size_t)length < sizeof beside ? cli_create(beside) : NULL;
-    if (!stream) {
-        cli_say("%s: %s", page->path, strerror(errno));
+    FILE *stream = beside_create(page->path, beside, sizeof beside);
+    if (!stream)
         return false;
-    }
     bool good = text_write(stream, page);
     bool written = !ferror(stream);
     written &= !fclose(stream);

@@ -99,5 +99,6 @@ struct report_page {
     void (*comparison)(FILE *stream);      /* one JSON value */
 };
 bool report_page_write(const struct report_page *page); /* false: told why */
+bool report_page_possible(const char *path);            /* the same, asked before there is anything to write */
 
 #endif

@@ -63,7 +63,7 @@ function renderStepper() {
                               oninput: event => goTo(Number(event.target.value)) });
   const stops = STEPS.map((name, index) => h("button", { type: "button", class: "stop", "data-step": name, onclick: () => goTo(index) },
     h("span", { class: "number" }, STEP_ORDER.indexOf(name) + 1), h("span", { class: "word" }, t(name))));
-  put(element, h("div", { class: "track", style: null }, h("div", { class: "rail" }, slider), h("div", { class: "stops" }, stops)),
+  put(element, h("div", { class: "track" }, h("div", { class: "rail" }, slider), h("div", { class: "stops" }, stops)),
     h("div", { class: "telling" },
       h("button", { type: "button", class: "arrow", "aria-label": t("previous"), onclick: () => goTo(state.step - 1) }, "‹"),
       h("p", { id: "sentence", "aria-live": "polite" }),

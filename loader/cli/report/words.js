@@ -5,7 +5,6 @@ const WORDS = {
   language: ["Language", "语言"], theme: ["Colours", "配色"],
   auto: ["auto", "自动"], light: ["light", "浅色"], dark: ["dark", "深色"],
   previous: ["Previous step", "上一步"], next: ["Next step", "下一步"], stepper: ["Steps of loading", "装载步骤"],
-  step_of: ["step {n} of {all}", "第 {n} 步，共 {all} 步"],
 
   /* steps */
   file: ["file", "文件"], placed: ["placed", "定位"], filled: ["filled", "拉伸"], relocated: ["relocated", "重定位"],
@@ -51,7 +50,7 @@ const WORDS = {
                      "每格一页，颜色越浓，地址越多。空心格表示镜像若须移动才会修正的页。"],
 
   /* ladders */
-  FILE: ["FILE", "文件"], IMAGE: ["IMAGE", "镜像"], size_of_image: ["SizeOfImage", "SizeOfImage"], file_size: ["file size", "文件大小"],
+  FILE: ["FILE", "文件"], IMAGE: ["IMAGE", "镜像"], size_of_image: ["SizeOfImage", "SizeOfImage"],
   reserved: ["reserved, no access", "已保留，不可访问"], not_yet: ["not yet in memory", "尚未进入内存"], zero_fill: ["zero fill", "零填充"],
   gap: ["gap, no access", "空隙，不可访问"], not_mapped: ["not in the image", "不进入镜像"], entry: ["entry point (OEP)", "入口点 (OEP)"],
   mapped: ["pages of the file", "文件页映射"], copied: ["copied", "复制"], patched: ["mended pages", "已修正的页"], would_patch: ["pages with fix-ups", "含重定位项的页"],
@@ -61,8 +60,8 @@ const WORDS = {
   /* kinds */
   executable: ["executable", "可执行"], image: ["image", "镜像"], image_written: ["image, writable", "镜像，可写"], mapped_file: ["mapped file", "映射文件"],
   private: ["private", "私有"], heap: ["heap", "堆"], stack: ["stack", "栈"], shareable: ["shareable", "可共享"], free: ["free", "空闲"], none: ["reserved", "保留"],
-  squeezed: ["squeezed", "压缩视图"], true_scale: ["true to scale", "真实比例"], from_to: ["{from} to {to}", "{from} 至 {to}"],
-  parts: ["{n} parts", "{n} 段"], new_mark: ["new", "新增"], changed_mark: ["changed", "变化"], was: ["was {what}", "原为 {what}"],
+  true_scale: ["true to scale", "真实比例"],
+  parts: ["{n} parts", "{n} 段"], new_mark: ["new", "新增"], changed_mark: ["changed", "变化"],
   gone: ["gone", "消失"],
 
   /* columns */
@@ -70,9 +69,9 @@ const WORDS = {
   c_module: ["module", "模块"], c_base: ["base", "基址"], c_moved: ["moved", "移动"], c_fixups: ["fix-ups", "重定位项"], c_slots: ["IAT slots", "IAT 槽"],
   c_tls: ["TLS", "TLS"], c_path: ["path", "路径"], c_importer: ["importer", "导入者"], c_function: ["function", "函数"], c_from: ["asked from", "来自"],
   c_slot: ["slot", "槽"], c_target: ["address", "地址"], c_lands: ["lies in", "位于"], c_handle: ["handle", "句柄"], c_type: ["type", "类型"],
-  c_name: ["name", "名称"], c_access: ["access", "访问权"], c_inherit: ["inherit", "继承"], c_protect: ["protected", "保护"], c_class: ["class", "类别"], c_cause: ["cause", "原因"],
-  c_init: ["init", "初始化"], c_load: ["load", "装载"], c_rva: ["RVA", "RVA"], c_phase: ["phase", "阶段"], c_event: ["event", "事件"], c_detail: ["detail", "详情"],
-  c_offset: ["offset", "偏移"], c_value: ["value", "值"], c_field: ["field", "字段"], c_section: ["section", "节"], c_page: ["page", "页"], c_hint: ["hint", "提示"],
+  c_name: ["name", "名称"], c_access: ["access", "访问权"], c_inherit: ["inherit", "继承"], c_protect: ["protected", "保护"], c_class: ["class", "类别"],
+  c_init: ["init", "初始化"], c_rva: ["RVA", "RVA"], c_phase: ["phase", "阶段"], c_event: ["event", "事件"], c_detail: ["detail", "详情"],
+  c_offset: ["offset", "偏移"], c_value: ["value", "值"], c_field: ["field", "字段"], c_page: ["page", "页"], c_hint: ["hint", "提示"],
   yes: ["yes", "是"], no: ["no", "否"],
 
   /* tables */
@@ -81,15 +80,15 @@ const WORDS = {
   dropped: ["{n} later events are not kept", "其后 {n} 个事件未保存"],
   forwarded: ["forwarded", "转发"], unresolved: ["nowhere", "无处"], no_imports: ["It imports nothing.", "它不导入任何函数。"],
   no_relocations: ["No module has anything to mend.", "没有模块需要重定位。"], heat: ["{pages} pages, {fixups} fix-ups", "{pages} 页，{fixups} 项"],
-  not_applied: ["not applied: it did not move", "未应用：没有移动"], applied: ["applied", "已应用"], moved_by: ["moved by {delta}", "移动 {delta}"],
+  not_applied: ["not applied: it did not move", "未应用：没有移动"], moved_by: ["moved by {delta}", "移动 {delta}"],
   no_handles: ["No handle is open.", "没有打开的句柄。"], context: ["first CONTEXT", "初始 CONTEXT"], thread: ["Thread {id}", "线程 {id}"],
   starts_at: ["begins at", "起点"], stack_of: ["stack", "栈"], first_stop: ["The thread begins in LdrInitializeThunk; then this CONTEXT is restored, and RtlUserThreadStart calls the entry point.",
     "线程先进入 LdrInitializeThunk；随后恢复此 CONTEXT，由 RtlUserThreadStart 调用入口点。"],
-  needs: ["needs", "依赖"], needed_by: ["needed by", "被依赖"], not_initialised: ["not yet", "尚未"],
-  environment: ["environment", "环境变量"], command_line: ["command line", "命令行"],
+  needs: ["needs", "依赖"], needed_by: ["needed by", "被依赖"],
+  environment: ["environment", "环境变量"],
 
   /* differences */
-  verdict: ["verdict", "结论"], unexplained: ["unexplained", "无法解释"], explained: ["{n} differences, each one explained", "{n} 处差异，均有解释"],
+  unexplained: ["unexplained", "无法解释"], explained: ["{n} differences, each one explained", "{n} 处差异，均有解释"],
   not_explained: ["{n} of {all} differences are not explained", "{all} 处差异中有 {n} 处无法解释"], identical: ["no difference", "没有差异"],
   search_differences: ["class, module, address or value", "类别、模块、地址或值"], c_what: ["what differs", "差异内容"],
   all_classes: ["all classes", "所有类别"], side: ["Side", "一侧"],
@@ -98,7 +97,7 @@ const WORDS = {
   for_machine: ["{format} for {machine}", "{format}，{machine}"], program: ["program", "程序"], dll: ["DLL", "DLL"], lane_word: ["lane {lane}", "{lane} 通道"],
   process_word: ["process", "进程"], process: ["process {id}", "进程 {id}"], exit_code: ["exit code {code}", "退出码 {code}"], was_refused: ["not loadable", "无法装载"], still: ["running when written", "写成时仍在运行"],
   overview_file: ["file", "文件"], overview_image: ["image", "镜像"], overview_process: ["process", "进程"],
-  on_disk: ["on disk", "磁盘上"], in_memory: ["in memory", "内存中"], alive: ["with a thread", "有了线程"], stretch: ["stretch", "拉伸"], start: ["start", "启动"],
+  on_disk: ["on disk", "磁盘上"], alive: ["with a thread", "有了线程"], stretch: ["stretch", "拉伸"], start: ["start", "启动"],
   legend: ["Legend", "图例"], addresses: ["addresses", "地址"], place_hint: ["Point at anything, or move with the arrow keys, to read its addresses here.", "指向任意部分，或用方向键移动，即可在此读取其地址。"],
   keys: ["Keys: ← → steps, / search, arrow keys within a picture.", "按键：← → 切换步骤，/ 搜索，图中用方向键移动。"],
   made_by: ["Written by peload {version}. This page needs no network.", "由 peload {version} 生成。本页无需网络。"],
