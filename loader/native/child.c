@@ -123,8 +123,12 @@ NTSTATUS native_spawn(const struct nt_spawn *spawn)
 
 bool native_child_open(int arena, uint32_t process, int word, struct native_options *options)
 {
-    if (fcntl(word, F_SETFD, FD_CLOEXEC) || !nt_arena_attach(arena) || !nt_session_attach(process, word))
+    const NTSTATUS refused = STATUS_INSUFFICIENT_RESOURCES;
+    if (fcntl(word, F_SETFD, FD_CLOEXEC) || !nt_arena_attach(arena) || !nt_session_attach(process, word)) {
+        ssize_t told = write(word, &refused, sizeof refused); /* perhaps nobody listens any more */
+        (void)told;
         return false;
+    }
     nt_lock();
     const struct lane *lane = nt_at(*nt_arena_root(NT_ROOT_LANE));
     nt_unlock();

@@ -144,7 +144,8 @@ static NTSTATUS bequeath(struct creation *creation)
 
 /* ---- 4 -------------------------------------------------------------------------------------------------- */
 
-/* The child's word. Silence means that it died before it could say anything. */
+/* The child's word. Silence means that it was killed before it could say anything: then there was a process, and it has ended,
+ * which its handle tells. */
 static NTSTATUS word_await(int from)
 {
     NTSTATUS status;
@@ -152,7 +153,7 @@ static NTSTATUS word_await(int from)
     do
         length = read(from, &status, sizeof status);
     while (length < 0 && errno == EINTR && !nt_ps_ending());
-    return length == sizeof status ? status : STATUS_UNSUCCESSFUL;
+    return length == sizeof status ? status : length == 0 ? STATUS_SUCCESS : STATUS_UNSUCCESSFUL;
 }
 
 static NTSTATUS process_start(struct creation *creation)
