@@ -20,14 +20,19 @@ static BOOL WINAPI last_added(DWORD event)
     return FALSE;
 }
 
+/* Handlers first: whoever presses the keys at once is to be heard. */
 static int handle(HANDLE ready)
 {
     came = CreateEventA(NULL, TRUE, FALSE, NULL);
     SetConsoleCtrlHandler(NULL, FALSE); /* a new group begins with Ctrl+C ignored */
     SetConsoleCtrlHandler(first_added, TRUE);
     SetConsoleCtrlHandler(last_added, TRUE);
-    if (ready)
+    if (ready) {
         SetEvent(ready);
+    } else {
+        puts("press Ctrl+C");
+        fflush(stdout);
+    }
     return WaitForSingleObject(came, PATIENCE) == WAIT_OBJECT_0 ? (int)order : 1;
 }
 
@@ -48,8 +53,6 @@ static void by(const char *what, const char *role)
 int main(int argc, char **argv)
 {
     if (start_is(argc, argv, "wait")) {
-        puts("press Ctrl+C");
-        fflush(stdout);
         printf("handlers were called in the order %d\n", handle(NULL));
         return sample_wrong_facts;
     }

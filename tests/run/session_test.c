@@ -312,6 +312,54 @@ static void tables_are_told_before_the_end(void **state)
     process_free(&process);
 }
 
+/* ---- Ctrl+C --------------------------------------------------------------------------------------------------- */
+
+/* Handlers are called the last added first, until one says that it has dealt with it (Microsoft, SetConsoleCtrlHandler);
+ * who has none ends with STATUS_CONTROL_C_EXIT. */
+static void control_events_reach_handlers(void **state)
+{
+    static const char *const arguments[] = {PELOAD, "run", TEST_BUILD "/samples/x64/ctrl_c.exe", NULL};
+    struct process process;
+    (void)state;
+    run(&process, arguments, 0);
+    process.output_size = text_unix(process.output, process.output_size);
+    assert_string_equal(process.output, "a child with two handlers: yes\n  Ctrl+Break for its group: yes\n  exit code 21 (0x15)\n"
+                                        "a child with none: yes\n  Ctrl+Break for its group: yes\n  exit code 3221225786 (0xc000013a)\n");
+    process_free(&process);
+}
+
+/* The terminal's key is SIGINT here. */
+static void the_key_is_a_signal(void **state)
+{
+    int out[2], status = 0;
+    char text[256];
+    ssize_t length = 0, got;
+    bool sent = false;
+    (void)state;
+    assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+    pid_t pid = fork();
+    if (!pid) {
+        dup2(out[1], 1);
+        alarm(40);
+        execl(PELOAD, PELOAD, "run", TEST_BUILD "/samples/x64/ctrl_c.exe", "wait", (char *)NULL);
+        _exit(127);
+    }
+    close(out[1]);
+    while (length < (ssize_t)sizeof text - 1 && (got = read(out[0], text + length, sizeof text - 1 - (size_t)length)) > 0) {
+        length += got;
+        if (!sent && memchr(text, '\n', (size_t)length)) {
+            sent = true;
+            kill(pid, SIGINT);
+        }
+    }
+    text[length] = 0;
+    close(out[0]);
+    waitpid(pid, &status, 0);
+    length = (ssize_t)text_unix(text, (size_t)length);
+    assert_string_equal(text, "press Ctrl+C\nhandlers were called in the order 21\n");
+    assert_int_equal(status, 0);
+}
+
 /* ---- the lesson --------------------------------------------------------------------------------------------- */
 
 /* Every number becomes #, and blanks one: what is left is what is told. */
@@ -382,6 +430,7 @@ int main(int count, char **words)
         cmocka_unit_test(inherited_handles_are_one_object), cmocka_unit_test(others_are_refused),
         cmocka_unit_test(another_user_is_kept_out), cmocka_unit_test(every_handle_is_closed),
         cmocka_unit_test(tables_are_told_before_the_end), cmocka_unit_test_prestate(steps_are_told, x64),
+        cmocka_unit_test(control_events_reach_handlers), cmocka_unit_test(the_key_is_a_signal),
     };
     static const struct CMUnitTest narrow[] = {cmocka_unit_test_prestate(steps_are_told, x86)};
     setenv("PELOAD_DRIVE_C", TEST_BUILD "/tests/drive_c", 1);

@@ -117,6 +117,16 @@ static void process_tell(const struct nt_view_process *process)
             process->exit_status, process->handle_count, process->reference_count, process->threads);
 }
 
+/* What the process parameters say of a handle. */
+static const char *handle_use(uint32_t handle)
+{
+    const struct nt_parameters *parameters = nt_process.peb ? nt_process.peb->parameters : NULL;
+    if (!parameters)
+        return "";
+    return handle == parameters->standard_input ? "  standard input" : handle == parameters->standard_output ? "  standard output" :
+           handle == parameters->standard_error ? "  standard error" : handle == parameters->console ? "  console" : "";
+}
+
 static void handles_tell(bool with_process)
 {
     struct session_table now = {0};
@@ -136,9 +146,9 @@ static void handles_tell(bool with_process)
     nt_view_close(&view);
     fprintf(steps.stream, "  handle table 句柄表: %u handle%s%s\n", now.count, now.count == 1 ? "" : "s", now.count ? ", new:" : "");
     for (unsigned i = steps.table.count; i < now.count; i++)
-        fprintf(steps.stream, "    + 0x%" PRIx32 "  %s at 0x%" PRIx64 "  access 0x%" PRIx32 "%s\n", now.rows[i].handle,
+        fprintf(steps.stream, "    + 0x%" PRIx32 "  %s at 0x%" PRIx64 "  access 0x%" PRIx32 "%s%s\n", now.rows[i].handle,
                 nt_type_name[now.rows[i].type], nt_view_address(now.rows[i].object), now.rows[i].access,
-                now.rows[i].inheritable ? ", inheritable" : "");
+                now.rows[i].inheritable ? ", inheritable" : "", handle_use(now.rows[i].handle));
     session_table_free(&steps.table);
     steps.table = now;
 }
