@@ -193,7 +193,7 @@ function drawImage(data, columns, scale, image) {
   if (!reached("filled")) {
     const reserved = reached("placed");
     return s("g", { class: "row image" },
-      s("rect", { x, y: top, width, height, class: reserved ? "box none" : "ghost", fill: reserved ? "url(#ladder-hatch)" : "none" }),
+      s("rect", { x, y: top, width, height, class: reserved ? "box reserved" : "ghost", fill: "none" }),
       s("text", { x: x + width / 2, y: top + Math.min(height / 2, 90), "text-anchor": "middle", class: "placard" }, reserved ? t("reserved") : t("not_yet")),
       reserved && !columns.narrow ? s("text", { x: columns.text, y: top + 17 }, address(data.parts.base)) : null);
   }
