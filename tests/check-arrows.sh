@@ -18,7 +18,7 @@ loader/host/[a-z0-9]+\.[ch]  | loader/host\.h loader/host/[a-z0-9]+\.h          
 loader/nt/                   | loader/nt/ loader/host\.h                                                 | any
 loader/ldr/                  | loader/ldr/ loader/nt/(abi|types|status)\.h                               | guest
 loader/dlls/                 | loader/dlls/ loader/nt/abi\.h                                             | guest
-loader/inspect/linux/        | pe/ loader/[a-z0-9_]+\.h loader/inspect/ loader/nt/(ob_private|ob|ke|ps|nt|abi|types|status)\.h | any
+loader/inspect/linux/        | pe/ loader/[a-z0-9_]+\.h loader/inspect/ loader/nt/(view|ob_private|ob|ke|ps|nt|abi|types|status)\.h | any
 loader/inspect/              | pe/ loader/[a-z0-9_]+\.h loader/inspect/                                  | any
 loader/native/               | pe/ loader/[a-z0-9_]+\.h loader/(nt|native)/ loader/host/[a-z]+\.h        | any
 loader/win32/                | pe/ loader/[a-z0-9_]+\.h loader/win32/ loader/host/win32\.h               | any

@@ -174,7 +174,8 @@ static bool image_open(struct inspect_process *process, struct inspect_module *m
     for (size_t i = 0; i < process->region_count; i++)
         if (process->regions[i].base == module->base)
             memcpy(region_path, process->regions[i].path, sizeof region_path);
-    bool program = module->has_image && !module->listed && is_program(&module->image, facts);
+    /* The program's list entry may name another file: the stub in whose place the lane win32 loads it. */
+    bool program = module->has_image && is_program(&module->image, facts);
     const char *name = program ? facts->file : module->path;
     if (reader->file_open(reader, region_path, name, &module->bytes, module->file, sizeof module->file))
         module->has_source = pe_open(&module->source, module->bytes, PE_FORM_FILE, &ignored);

@@ -243,5 +243,5 @@ void linux_reader_close(struct linux_reader *reader)
     if (reader->memory >= 0)
         close(reader->memory);
     free(reader->maps);
-    free(reader->arena);
+    arena_close(reader);
 }

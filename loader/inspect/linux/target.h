@@ -2,13 +2,14 @@
  *
  *   target.c   start, stop, let go, wait for the end
  *   reader.c   struct inspect_reader on /proc and ptrace
- *   arena.c    handles and objects: the kernel's shared arena, copied out of the child's memory
+ *   arena.c    handles and objects: the kernel's own view from outside
  *
  * 64-bit hosts only; the child may be a 32-bit one. */
 #ifndef INSPECT_LINUX_TARGET_H
 #define INSPECT_LINUX_TARGET_H
 
 #include "loader/inspect/inspect.h"
+#include "loader/nt/view.h"
 
 #include <sys/types.h>
 
@@ -59,8 +60,9 @@ struct linux_reader {
     int memory;                   /* /proc/ID/mem */
     char *maps, *at;              /* /proc/ID/maps as text, and the line that region_next is at */
     uint64_t line_from;
-    uint8_t *arena;               /* copy; NULL: none was found */
-    size_t arena_size;
+    struct nt_view view;          /* where reader.sees_handles: the kernel's arena, and the child's process in it */
+    struct nt_view_process process;
+    uint32_t handle_cursor;
     unsigned own_threads[TARGET_THREADS], own_count; /* the guest's: indices into target->threads, by thread ID */
 };
 bool linux_reader_open(struct linux_reader *reader, struct target *target);
@@ -69,8 +71,9 @@ void linux_reader_close(struct linux_reader *reader);
 /* arena.c */
 struct arena_process { uint32_t id, parent; uint64_t peb; };
 bool arena_open(struct linux_reader *reader);
+void arena_close(struct linux_reader *reader);
 bool arena_process(const struct linux_reader *reader, struct arena_process *out);
-bool arena_handle(const struct linux_reader *reader, unsigned index, struct inspect_handle *out);
+bool arena_handle(struct linux_reader *reader, unsigned index, struct inspect_handle *out);
 bool arena_thread(const struct linux_reader *reader, uint64_t teb, uint32_t *id, uint64_t *start);
 
 #endif
