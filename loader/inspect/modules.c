@@ -4,6 +4,7 @@
 #include "loader/inspect/offsets.h"
 #include "pe/layout.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,8 +91,8 @@ static bool lists_walk(struct inspect_process *process)
 /* ---- memory ---- */
 
 /* Does an image begin with this region, by its headers? Its size, or 0. A file that is only looked at (the API set schema, a
- * data section) has headers too; but an image has code that may run, or it was copied, and will. */
-static uint64_t image_size_at(struct inspect_process *process, const struct inspect_region *first)
+ * data section, a loader's own copy) has headers too; but an image has code that may run, or, `early`, was copied and will. */
+static uint64_t image_size_at(struct inspect_process *process, const struct inspect_region *first, bool early)
 {
     struct inspect_reader *reader = process->reader;
     uint64_t address = first->base;
@@ -102,7 +103,7 @@ static uint64_t image_size_at(struct inspect_process *process, const struct insp
         return 0;
     uint64_t size = inspect_number(reader, nt + 0x18 + 0x38, 4); /* SizeOfImage: the same place in PE32 and PE32+ */
     size = (size + PE_PAGE - 1) & ~(uint64_t)(PE_PAGE - 1);
-    bool runs = first->type == INSPECT_PRIVATE;
+    bool runs = early && first->type == INSPECT_PRIVATE;
     uint64_t end = address;
     for (size_t i = 0; i < process->region_count && size && size <= IMAGE_LIMIT; i++) {
         const struct inspect_region *region = &process->regions[i];
@@ -123,13 +124,14 @@ static const char *last_part(const char *path)
     return last;
 }
 
-static bool memory_scan(struct inspect_process *process)
+static bool memory_scan(struct inspect_process *process, const struct inspect_facts *facts)
 {
+    bool early = !strcmp(facts->at, "mapped") || !strcmp(facts->at, "bound");
     for (size_t i = 0; i < process->region_count; i++) {
         const struct inspect_region *region = &process->regions[i];
         if (region->base % GRANULARITY || !region->committed || inspect_module_at(process, region->base))
             continue;
-        uint64_t size = image_size_at(process, region);
+        uint64_t size = image_size_at(process, region, early);
         if (!size)
             continue;
         struct inspect_module *module = module_new(process);
@@ -145,14 +147,35 @@ static bool memory_scan(struct inspect_process *process)
 
 /* ---- images ---- */
 
+static bool headers_equal(const struct pe_image *a, const struct pe_image *b)
+{
+    return a->timestamp == b->timestamp && a->size_of_image == b->size_of_image && a->checksum == b->checksum &&
+           a->entry.value == b->entry.value && a->is_dll == b->is_dll;
+}
+
 /* Is it the program that the command started? By what a linker writes into headers. */
 static bool is_program(const struct pe_image *image, const struct inspect_facts *facts)
 {
     struct pe_image program;
     struct pe_error ignored = {0};
-    return pe_open(&program, facts->bytes, PE_FORM_FILE, &ignored) && program.timestamp == image->timestamp &&
-           program.size_of_image == image->size_of_image && program.checksum == image->checksum &&
-           program.entry.value == image->entry.value && program.is_dll == image->is_dll;
+    return pe_open(&program, facts->bytes, PE_FORM_FILE, &ignored) && headers_equal(&program, image);
+}
+
+/* An image that nobody names may be a file beside the program, under the name that its own export table has; the headers prove it. */
+static void beside_program(struct inspect_reader *reader, struct inspect_module *module, const struct inspect_facts *facts)
+{
+    char path[4096];
+    struct pe_error ignored = {0};
+    size_t folder = (size_t)(last_part(facts->file) - facts->file);
+    if (!module->has_exports || !module->exports.dll_name || strpbrk(module->exports.dll_name, "/\\:") ||
+        (size_t)snprintf(path, sizeof path, "%.*s%s", (int)folder, facts->file, module->exports.dll_name) >= sizeof path ||
+        !reader->file_open(reader, "", path, &module->bytes, module->file, sizeof module->file))
+        return;
+    module->has_source = pe_open(&module->source, module->bytes, PE_FORM_FILE, &ignored) && headers_equal(&module->source, &module->image);
+    if (!module->has_source) {
+        reader->file_close(reader, module->bytes);
+        module->file[0] = 0;
+    }
 }
 
 static bool image_open(struct inspect_process *process, struct inspect_module *module, const struct inspect_facts *facts)
@@ -181,6 +204,8 @@ static bool image_open(struct inspect_process *process, struct inspect_module *m
         module->has_source = pe_open(&module->source, module->bytes, PE_FORM_FILE, &ignored);
     else
         module->file[0] = 0;
+    if (!module->file[0] && !module->listed)
+        beside_program(reader, module, facts);
     if (!module->name)
         module->name = strdup(program                                          ? last_part(facts->file)
                               : module->has_exports && module->exports.dll_name ? module->exports.dll_name
@@ -190,7 +215,7 @@ static bool image_open(struct inspect_process *process, struct inspect_module *m
 
 bool inspect_modules(struct inspect_process *process, const struct inspect_facts *facts)
 {
-    if (!lists_walk(process) || !memory_scan(process))
+    if (!lists_walk(process) || !memory_scan(process, facts))
         return false;
     for (size_t i = 0; i < process->module_count; i++)
         if (!image_open(process, &process->modules[i], facts))

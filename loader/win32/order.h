@@ -19,7 +19,9 @@ struct win32_order {
     uint64_t trace_handle;             /* valid in the child; 0: its standard error */
     uint64_t kept_base, kept_size;     /* the child's own EXE lies there and gives its place to the program; 0: it does not */
     uint32_t manual;                   /* enum win32_manual */
-    uint8_t story, check, json, occupy, missing_stub, reserved[3];
+    uint8_t story, check, json, occupy, missing_stub;
+    volatile uint8_t hold;             /* 1: it waits before its first initialiser, until the parent makes this 0 (`snapshot`) */
+    uint8_t reserved[2];
     char program[WIN32_PATH];          /* host path */
     char shown[WIN32_PATH];            /* as the user named it */
     WCHAR folder[WIN32_PATH];          /* for small files that have to exist while the child lives */
@@ -27,8 +29,9 @@ struct win32_order {
     volatile uint32_t state;           /* enum win32_state */
     uint32_t ntstatus;                 /* WIN32_REFUSED */
     uint32_t exit_status;              /* WIN32_REFUSED, WIN32_CHECKED: peload's own */
+    uint64_t program_base;             /* WIN32_STARTED: where the program lies */
 };
-_Static_assert(sizeof(struct win32_order) == 44 + 4 * WIN32_PATH + 12, "one layout for both widths");
+_Static_assert(sizeof(struct win32_order) == 44 + 4 * WIN32_PATH + 20, "one layout for both widths");
 
 /* The section that process `id` finds; the parent keeps *section until the child is gone. NULL: GetLastError(). */
 struct win32_order *win32_order_make(DWORD id, HANDLE *section);

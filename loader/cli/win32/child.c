@@ -74,6 +74,9 @@ _Noreturn void cli_child(struct win32_order *order)
         cli_tell(order->shown, &error);
         end(WIN32_REFUSED, error.ntstatus ? error.ntstatus : LD_STATUS_UNSUCCESSFUL, cli_status_of(&error));
     }
+    order->program_base = win32.main->base;
     order->state = WIN32_STARTED;
+    while (order->hold)
+        Sleep(1);
     win32_start();
 }

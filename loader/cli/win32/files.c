@@ -36,8 +36,11 @@ HANDLE cli_file_create(const char *path)
     return NULL;
 }
 
+struct cli_last_status cli_last_status;
+
 void cli_status_write(HANDLE file, uint32_t code, const char *how)
 {
+    cli_last_status = (struct cli_last_status){code, how};
     char line[64];
     int length = snprintf(line, sizeof line, "%" PRIu32 " 0x%08" PRIX32 " %s\n", code, code, how);
     if (file != INVALID_HANDLE_VALUE)

@@ -63,6 +63,7 @@ static struct {
     uint32_t mask;
     enum win32_manual manual;
     bool check, json, story, occupy, missing_stub;
+    void (*look)(struct cli_start *child, struct win32_order *order); /* NULL: nobody does */
 } run = {.manual = WIN32_MANUAL_APP};
 
 static int wrong(const char *what, const char *word)
@@ -303,7 +304,10 @@ static int start(struct facts *facts, const WCHAR *typed, HANDLE trace, HANDLE s
         TerminateProcess(child.process.hProcess, 1);
         return CLI_USAGE_OR_WORLD;
     }
+    order->hold = run.look != NULL;
     ResumeThread(child.process.hThread);
+    if (run.look)
+        run.look(&child, order);
     uint32_t code = cli_start_end(&child);
     folder_remove(order->folder, application, facts);
     return tell_end(order, code, status);
@@ -314,6 +318,13 @@ int cli_member(int count, char **arguments)
 {
     (void)count, (void)arguments;
     return cli_usage(NULL);
+}
+
+int cli_run_looked_at(int count, char **arguments, void (*look)(struct cli_start *child, struct win32_order *order))
+{
+    run.look = look;
+    optind = 0;
+    return cli_run(count, arguments);
 }
 
 int cli_run(int count, char **arguments)

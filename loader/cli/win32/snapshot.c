@@ -1,4 +1,5 @@
-/* `peload snapshot` on Windows: a process of the operating system's own loader, looked at from outside. */
+/* `peload snapshot` on Windows: a process of the operating system's own loader, or one that peload loads by hand (lane win32), looked
+ * at from outside. */
 #include "loader/cli/win32/win32.h"
 #include "loader/cli/win32/words.h"
 #include "loader/inspect/win32/target.h"
@@ -15,7 +16,8 @@ static const char help[] =
     "\n"
     "Usage: peload snapshot [OPTIONS] [--] FILE [ARGUMENTS]\n"
     "\n"
-    "  --lane=os            the operating system's own loader (the only one here)\n"
+    "  --lane=os            the operating system's own loader (default)\n"
+    "  --lane=win32         peload's own hand, as `peload run` does it\n"
     "  --at=entry           the moment (the only one here)\n"
     "  --stay               end the program there; otherwise it goes on, and the document has its exit code and output\n"
     "  --output=FILE        the document into FILE\n"
@@ -36,7 +38,7 @@ static const struct option options[] = {
     {0},
 };
 
-static struct { const char *program, *output; unsigned seconds; bool stay; } wish = {.seconds = 20};
+static struct { const char *program, *output; unsigned seconds; bool stay, by_hand; } wish = {.seconds = 20};
 
 static int wrong(const char *what, const char *word)
 {
@@ -48,7 +50,9 @@ static int option_take(int option)
 {
     char *end;
     switch (option) {
-    case OPTION_LANE: return strcmp(optarg, "os") ? wrong("--lane: here there is os alone", optarg) : 0;
+    case OPTION_LANE:
+        wish.by_hand = !strcmp(optarg, "win32");
+        return wish.by_hand || !strcmp(optarg, "os") ? 0 : wrong("--lane: here there are os and win32", optarg);
     case OPTION_AT: return strcmp(optarg, "entry") ? wrong("--at: here there is entry alone", optarg) : 0;
     case OPTION_STAY: wish.stay = true; return 0;
     case OPTION_OUTPUT: wish.output = optarg; return 0;
@@ -84,6 +88,15 @@ static int hand_over(const WCHAR *words)
     return (int)cli_start_end(&child);
 }
 
+/* Of the lane win32, which has no other way to tell `look_by_hand`. */
+static struct by_hand {
+    struct target target;
+    const struct cli_source *source;
+    struct inspect_facts facts;
+    struct json json;
+    bool taken;
+} by_hand;
+
 /* ---- the document ---- */
 
 static bool document_write(const struct json *json)
@@ -99,7 +112,7 @@ static bool document_write(const struct json *json)
 
 static void end_tell(struct target *target, enum target_state state, struct json *json)
 {
-    struct inspect_end end = {.waited = !wish.stay || state == TARGET_ENDED, .code = target->exit_code,
+    struct inspect_end end = {.waited = !wish.stay || (state == TARGET_ENDED && !by_hand.taken), .code = target->exit_code,
                               .how = state == TARGET_TIMEOUT ? "timeout" : cli_how(target->exit_code)};
     uint8_t *text[2];
     for (unsigned i = 0; i < 2; i++) {
@@ -145,7 +158,79 @@ static int take(struct target *target, const struct pe_image *image, struct insp
     return status;
 }
 
-static int snapshot(const WCHAR *typed)
+/* ---- lane win32: `run` makes the child, and lets us look at it */
+
+static DWORD WINAPI end_late(void *process)
+{
+    for (ULONGLONG deadline = by_hand.target.deadline; GetTickCount64() < deadline;)
+        if (WaitForSingleObject(process, 20) == WAIT_OBJECT_0)
+            return 0;
+    TerminateProcess(process, 1);
+    return 0;
+}
+
+static void look_by_hand(struct cli_start *child, struct win32_order *order)
+{
+    struct target *target = &by_hand.target;
+    HANDLE watch = target->deadline ? CreateThread(NULL, 0, end_late, child->process.hProcess, 0, NULL) : NULL;
+    if (watch)
+        CloseHandle(watch);
+    while (order->state == WIN32_LOADING)
+        if (WaitForSingleObject(child->process.hProcess, 1) == WAIT_OBJECT_0)
+            return;
+    if (order->state == WIN32_STARTED && target_take(target, child->process.hProcess, child->process.hThread, child->process.dwProcessId)) {
+        target->hold = &order->hold;
+        if (target_run(target, order->program_base + by_hand.source->image.entry.value) == TARGET_STOPPED) {
+            by_hand.facts.peb = target->peb;
+            by_hand.facts.id = target->id;
+            by_hand.taken = !look(target, &by_hand.facts, &by_hand.json);
+        }
+        if (wish.stay)
+            TerminateProcess(child->process.hProcess, 0);
+        for (unsigned i = 0; i < target->thread_count; i++)
+            ResumeThread(target->threads[i]);
+        for (unsigned i = 1; i < target->thread_count; i++)
+            CloseHandle(target->threads[i]);
+    }
+    order->hold = 0;
+    target->process = target->thread = NULL; /* they are `run`'s */
+    target->thread_count = 0;
+}
+
+static int snapshot_by_hand(int count, char **arguments, const struct cli_source *source)
+{
+    static const DWORD standard[] = {STD_INPUT_HANDLE, STD_OUTPUT_HANDLE, STD_ERROR_HANDLE};
+    SECURITY_ATTRIBUTES inherited = {sizeof inherited, NULL, TRUE};
+    HANDLE old[3], nothing = CreateFileW(L"NUL", GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE, &inherited, OPEN_EXISTING, 0, NULL);
+    struct target *target = &by_hand.target;
+    by_hand.source = source;
+    by_hand.facts = (struct inspect_facts){.lane = "win32", .at = "entry", .file = wish.program, .bytes = source->bytes};
+    target->deadline = wish.seconds ? GetTickCount64() + (ULONGLONG)wish.seconds * 1000 : 0;
+    if (!target_files_open(target)) {
+        cli_say("%s: %s (Windows error %lu)", wish.program, target->why, target->error);
+        return CLI_USAGE_OR_WORLD;
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        old[i] = GetStdHandle(standard[i]);
+        SetStdHandle(standard[i], i ? target->output[i - 1] : nothing);
+    }
+    int status = cli_run_looked_at(count, arguments, look_by_hand);
+    for (unsigned i = 0; i < 3; i++)
+        SetStdHandle(standard[i], old[i]);
+    if (!cli_last_status.how)
+        return status ? status : CLI_USAGE_OR_WORLD;
+    if (!by_hand.taken)
+        inspect_nothing(sizeof(void *) == 8, &by_hand.facts, &by_hand.json);
+    target->exit_code = cli_last_status.code;
+    bool late = target->deadline && GetTickCount64() >= target->deadline;
+    end_tell(target, late ? TARGET_TIMEOUT : TARGET_ENDED, &by_hand.json);
+    target_close(target);
+    bool written = !by_hand.json.failed && document_write(&by_hand.json);
+    free(by_hand.json.data);
+    return !written ? CLI_USAGE_OR_WORLD : by_hand.taken ? 0 : CLI_NOT_LOADABLE;
+}
+
+static int snapshot(int count, char **arguments, const WCHAR *typed)
 {
     struct cli_source source;
     struct json json = {0};
@@ -156,6 +241,11 @@ static int snapshot(const WCHAR *typed)
     if (source.image.is_64 != (sizeof(void *) == 8)) {
         cli_source_close(&source);
         return -1;
+    }
+    if (wish.by_hand) {
+        status = snapshot_by_hand(count, arguments, &source);
+        cli_source_close(&source);
+        return status;
     }
     struct inspect_facts facts = {.lane = "os", .at = "entry", .file = wish.program, .bytes = source.bytes};
     WCHAR *line = _wcsdup(typed), *application = cli_wide(wish.program);
@@ -197,7 +287,7 @@ int cli_snapshot(int count, char **arguments)
     if (optind == count)
         return wrong("snapshot", "no FILE");
     wish.program = arguments[optind];
-    status = snapshot(cli_words.starts[arguments + optind - cli_words.words]);
+    status = snapshot(count - optind + 1, arguments + optind - 1, cli_words.starts[arguments + optind - cli_words.words]);
     return status == -1 ? hand_over(cli_words.starts[first]) : status;
 }
 

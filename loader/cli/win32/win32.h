@@ -36,9 +36,14 @@ struct cli_stub {
 };
 bool cli_stub_write(const struct cli_stub *stub, const WCHAR *path); /* false: GetLastError() */
 
+/* run.c: `run` for a command that looks at the child. look is called once the child has been let go; it holds itself before its first
+ * initialiser, where it comes so far (order->hold). arguments as cli_run's; returns cli_run's. */
+int cli_run_looked_at(int count, char **arguments, void (*look)(struct cli_start *child, struct win32_order *order));
+
 /* files.c */
 HANDLE cli_file_create(const char *path); /* NULL path: INVALID_HANDLE_VALUE; NULL: told why not */
 void cli_status_write(HANDLE file, uint32_t code, const char *how);
+extern struct cli_last_status { uint32_t code; const char *how; /* NULL: none was told */ } cli_last_status; /* what it told last */
 char *cli_path_host(const char *path); /* '\' -> '/', malloc'd */
 WCHAR *cli_wide(const char *text);     /* malloc'd; NULL: no memory */
 

@@ -48,7 +48,8 @@ static const char *cookie_cause(const struct document *document, const json_t *c
                ? "a random number in the linker's default's place" : NULL;
 }
 
-/* A slot is a number below the count of modules that have a TLS directory, and no two modules share one that is not 0. */
+/* A slot is a number below the count of modules that have a TLS directory, and no two modules share one that is not 0; a DLL whose
+ * only purpose is to lend its slot to another does not count. */
 static const char *tls_cause(const struct document *document, const struct module *module)
 {
     int64_t slot = member_number(module->json, "tls_index");
@@ -56,7 +57,7 @@ static const char *tls_cause(const struct document *document, const struct modul
     for (size_t i = 0; i < document->module_count; i++) {
         int64_t other = member_number(document->modules[i].json, "tls_index");
         with += other >= 0;
-        if (&document->modules[i] != module && slot > 0 && other == slot)
+        if (&document->modules[i] != module && slot > 0 && other == slot && !is_own_half(document, &document->modules[i]))
             return NULL;
     }
     return slot >= 0 && (size_t)slot < with ? "each side numbers its slots; no two modules share one" : NULL;

@@ -22,13 +22,14 @@ bool same_system(const struct comparison *comparison)
     return on_our_kernel(&comparison->a) == on_our_kernel(&comparison->b);
 }
 
-/* The guest half exists on the native lane alone, and peload's DLL in the child of the lane win32; neither is in a list, because
- * a program that lists its modules must not see it (loader/native/library.c, loader/win32/README.md). */
+/* The guest half exists on the native lane alone, in no list, because a program that lists its modules must not see it
+ * (loader/native/library.c). In the child of the lane win32 there are peload's own DLL and the small ones that lend TLS slots and
+ * thread notices (loader/win32/donor.c). */
 bool is_own_half(const struct document *document, const struct module *module)
 {
     const char *native = document->is_64 ? "ldr64.dll" : "ldr32.dll", *child = document->is_64 ? "peload64.dll" : "peload32.dll";
     return (is_lane(document, "native") && !module->listed && name_equal(module->name, native)) ||
-           (is_lane(document, "win32") && name_equal(module->name, child));
+           (is_lane(document, "win32") && (name_equal(module->name, child) || !strncasecmp(module->name, "peload-donor", 12)));
 }
 
 /* Before the entry point only the initialisers of DLLs have run, in the order of the third list, and TLS callbacks; ntdll and
@@ -82,6 +83,20 @@ static bool is_other_width(const struct document *document, const struct module 
     return !module->listed && machine != (document->is_64 ? 0x8664u : 0x14cu);
 }
 
+/* Nobody that both sides have imports it; the lane's own half does. */
+static bool is_needed_by_own_half(const struct document *document, const struct module *module)
+{
+    bool by_own = false;
+    for (size_t i = 0; i < document->module_count; i++) {
+        if (!module_imports(&document->modules[i], module))
+            continue;
+        if (!is_own_half(document, &document->modules[i]))
+            return false;
+        by_own = true;
+    }
+    return by_own;
+}
+
 static void lonely_tell(struct comparison *comparison, const struct document *document, bool is_a)
 {
     for (size_t i = 0; i < document->module_count; i++) {
@@ -92,6 +107,8 @@ static void lonely_tell(struct comparison *comparison, const struct document *do
             continue;
         if (is_own_half(document, module))
             cause = "the lane's own code beside the program, in no list";
+        else if (is_needed_by_own_half(document, module))
+            cause = "only the lane's own code beside the program imports it";
         else if (is_other_width(document, module))
             cause = "the other width's half of WoW64, in no list of this one";
         snprintf(base, sizeof base, "0x%llx", (unsigned long long)module->base);

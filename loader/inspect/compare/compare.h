@@ -114,7 +114,8 @@ bool same_system(const struct comparison *comparison);
 bool is_lane(const struct document *document, const char *lane);
 /* Has code of the module run at that moment? */
 bool code_has_run(const struct document *document, const struct module *module);
-/* The guest half of the native lane, or peload's own DLL on the lane win32: an image that no list names. */
+bool module_imports(const struct module *module, const struct module *other); /* delayed ones left out */
+/* The guest half of the native lane, or peload's own DLLs on the lane win32. */
 bool is_own_half(const struct document *document, const struct module *module);
 
 void compare_images(struct comparison *comparison, struct module *a, struct module *b);

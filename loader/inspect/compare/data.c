@@ -153,8 +153,8 @@ static const char *data_cause(const struct comparison *comparison, const struct 
         return "pointers into each side's own memory, written by initialisers";
     if (!strcmp(a->document->at, "exit"))
         return "the program has run: what it wrote into its own data";
-    return tally->values + tally->elsewhere <= VALUE_LIMIT && !tally->blocks
-               ? "written by initialisers: pointers into each side's own memory, and at most 64 values (times, IDs, answers of the lane)"
+    return tally->values <= VALUE_LIMIT && tally->elsewhere <= VALUE_LIMIT && !tally->blocks
+               ? "written by initialisers: pointers of each side's own, and at most 64 values (times, IDs, answers of the lane)"
                : NULL;
 }
 

@@ -9,7 +9,7 @@
 enum { MODULES = 512 };
 
 /* Does `module` import `other` by its import table (delayed ones load nobody)? */
-static bool imports(const struct document *document, const struct module *module, const struct module *other)
+bool module_imports(const struct module *module, const struct module *other)
 {
     size_t i, k;
     const json_t *import, *function;
@@ -24,7 +24,6 @@ static bool imports(const struct document *document, const struct module *module
             if (name_equal(member_text(json_object_get(function, "target"), "module"), other->name))
                 return true;
     }
-    (void)document;
     return false;
 }
 
@@ -40,7 +39,7 @@ static bool reaches(const struct document *document, const struct module *from, 
     while (depth) {
         const struct module *at = stack[--depth];
         for (size_t i = 0; i < document->module_count; i++)
-            if (!seen[i] && imports(document, at, &document->modules[i])) {
+            if (!seen[i] && module_imports(at, &document->modules[i])) {
                 if (&document->modules[i] == to)
                     return true;
                 seen[i] = true;
@@ -56,7 +55,7 @@ static bool init_order_is_right(const struct document *document)
     for (size_t i = 0; i < document->module_count; i++)
         for (size_t k = 0; k < document->module_count; k++) {
             const struct module *first = &document->modules[i], *later = &document->modules[k];
-            if (first->init_order >= 0 && later->init_order > first->init_order && imports(document, first, later) &&
+            if (first->init_order >= 0 && later->init_order > first->init_order && module_imports(first, later) &&
                 !reaches(document, later, first))
                 return false;
         }
@@ -74,7 +73,7 @@ static bool load_order_is_right(const struct document *document, int64_t (*order
         bool wanted = false;
         for (size_t k = 0; k < document->module_count && !wanted; k++)
             wanted = order(&document->modules[k]) >= 0 && order(&document->modules[k]) < order(module) &&
-                     imports(document, &document->modules[k], module);
+                     module_imports(&document->modules[k], module);
         if (!wanted)
             return false;
     }
@@ -105,7 +104,7 @@ static void order_compare(struct comparison *comparison, const char *list, int64
         const struct module *a = &comparison->a.modules[i];
         if (!a->twin)
             continue;
-        members &= (order(a) >= 0) == (order(a->twin) >= 0);
+        members &= a->listed != a->twin->listed || (order(a) >= 0) == (order(a->twin) >= 0);
         for (size_t k = 0; k < comparison->a.module_count; k++) {
             const struct module *other = &comparison->a.modules[k];
             if (other->twin && order(a) >= 0 && order(other) >= 0 && order(a->twin) >= 0 && order(other->twin) >= 0)
@@ -165,7 +164,17 @@ void compare_list_fields(struct comparison *comparison, struct module *a, struct
         char x[24], y[24];
         snprintf(x, sizeof x, "%lld", (long long)one);
         snprintf(y, sizeof y, "%lld", (long long)two);
-        difference_add(comparison, CLASS_LOAD_COUNT, PLACE_OF(a), x, y, NULL, "load count");
+        /* What the program imports is pinned (-1) where the system loads it; on the lane win32 peload asks the system for each DLL
+         * by LoadLibrary, which counts. */
+        bool counted = (is_lane(&comparison->a, "win32") && one > 0 && two == -1) || (is_lane(&comparison->b, "win32") && two > 0 && one == -1);
+        difference_add(comparison, CLASS_LOAD_COUNT, PLACE_OF(a), x, y,
+                       counted ? "on the lane win32 the system was asked for it by LoadLibrary, and counts" : NULL, "load count");
+    }
+    if ((a == comparison->a.program && is_lane(&comparison->a, "win32")) != (b == comparison->b.program && is_lane(&comparison->b, "win32"))) {
+        if (strcmp(member_text(a->json, "entry"), member_text(b->json, "entry")))
+            difference_add(comparison, CLASS_LANE_MODULE, PLACE_OF(a), member_text(a->json, "entry"), member_text(b->json, "entry"),
+                           "on the lane win32 the list entry is that of the stub whose place the program has", "entry point of its list entry");
+        return;
     }
     bool has_a = *member_text(a->json, "entry") != 0, has_b = *member_text(b->json, "entry") != 0;
     if (has_a != has_b || (has_a && member_hex(a->json, "entry") - a->base != member_hex(b->json, "entry") - b->base))

@@ -54,15 +54,22 @@ bool target_take(struct target *target, HANDLE process, HANDLE thread, DWORD id)
     return places_find(target) || failed(target, "its PEB cannot be read");
 }
 
+bool target_files_open(struct target *target)
+{
+    for (unsigned i = 0; i < 2; i++)
+        if ((target->output[i] = temporary_file()) == INVALID_HANDLE_VALUE)
+            return failed(target, "no temporary file for what it writes");
+    return true;
+}
+
 bool target_start(struct target *target, const WCHAR *application, WCHAR *command_line)
 {
     STARTUPINFOW startup = {.cb = sizeof startup, .dwFlags = STARTF_USESTDHANDLES};
     SECURITY_ATTRIBUTES inherited = {sizeof inherited, NULL, TRUE};
     PROCESS_INFORMATION process;
     HANDLE nothing = CreateFileW(L"NUL", GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE, &inherited, OPEN_EXISTING, 0, NULL);
-    for (unsigned i = 0; i < 2; i++)
-        if ((target->output[i] = temporary_file()) == INVALID_HANDLE_VALUE)
-            return failed(target, "no temporary file for what it writes");
+    if (!target_files_open(target))
+        return false;
     startup.hStdInput = nothing;
     startup.hStdOutput = target->output[0];
     startup.hStdError = target->output[1];
@@ -144,7 +151,10 @@ enum target_state target_run(struct target *target, uint64_t entry)
     uint8_t saved[2];
     if (!ReadProcessMemory(target->process, (void *)(uintptr_t)entry, saved, 2, NULL) || !bytes_put(target, entry, jump_to_itself))
         return failed(target, "the entry point's memory cannot be written"), TARGET_FAILED;
-    ResumeThread(target->thread);
+    if (target->hold)
+        *target->hold = 0;
+    else
+        ResumeThread(target->thread);
     while (!came_there(target, entry)) {
         if (WaitForSingleObject(target->process, 1) == WAIT_OBJECT_0) {
             GetExitCodeProcess(target->process, &target->exit_code);

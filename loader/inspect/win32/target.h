@@ -20,6 +20,7 @@ struct target {
     DWORD id;
     uint64_t peb, base;         /* base: where the program lies */
     HANDLE output[2];           /* temporary files that vanish when they are closed */
+    volatile uint8_t *hold;     /* made 0 once the entry point is prepared; NULL: the first thread is resumed */
     ULONGLONG deadline;         /* GetTickCount64; 0: none */
     HANDLE threads[TARGET_THREADS]; /* suspended; the first thread first */
     unsigned thread_count;
@@ -32,6 +33,8 @@ struct target {
 bool target_start(struct target *target, const WCHAR *application, WCHAR *command_line);
 /* Takes a process that somebody else started, suspended or not; its output is not ours. */
 bool target_take(struct target *target, HANDLE process, HANDLE thread, DWORD id);
+/* Files for what a child is to write; false: told why in `why`. */
+bool target_files_open(struct target *target);
 /* Lets it run to `entry` (a VA) and stops all its threads there. 0: only stops them where they are. */
 enum target_state target_run(struct target *target, uint64_t entry);
 /* Lets it go on and waits; ends it at the deadline. */

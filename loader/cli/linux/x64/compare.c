@@ -26,7 +26,7 @@ static const char help[] =
     "       peload compare [OPTIONS] SNAPSHOT SNAPSHOT\n"
     "       peload compare [OPTIONS] --all FOLDER\n"
     "\n"
-    "  --lanes=A,B          two of native, reference and os (Wine; at the entry point only)\n"
+    "  --lanes=A,B          two of native, reference, os and win32 (these two under Wine, at the entry point)\n"
     "  --at=MOMENT          as for `snapshot` (default entry)\n"
     "  --only=CLASS         tell only differences of this class (unexplained, data, iat, base, relocation, ...)\n"
     "  --json               the comparison as JSON; with --all one line a program\n"
@@ -330,7 +330,7 @@ static bool lanes_take(struct wish *wish, const char *word)
 static int option_take(struct wish *wish, int option)
 {
     switch (option) {
-    case OPTION_LANES: return lanes_take(wish, optarg) ? 0 : wrong("--lanes wants two of native, reference and os, with a comma", optarg);
+    case OPTION_LANES: return lanes_take(wish, optarg) ? 0 : wrong("--lanes wants two of native, reference, os and win32, with a comma", optarg);
     case OPTION_AT: wish->snapshot.at = optarg; return cli_moment_known(optarg) ? 0 : wrong("--at knows mapped, bound, ready, entry and exit", optarg);
     case OPTION_ONLY: wish->only = compare_class_of(optarg); return wish->only < CLASS_COUNT ? 0 : wrong("--only knows no such class", optarg);
     case OPTION_JSON: wish->json = true; return 0;

@@ -14,8 +14,8 @@ static const char help[] =
     "\n"
     "Usage: peload snapshot [OPTIONS] [--] FILE [ARGUMENTS]\n"
     "\n"
-    "  --lane=LANE          native (default), reference (Wine's loader on the same kernel), os (CreateProcess under Wine,\n"
-    "                       which peload.exe looks at; at the entry point only)\n"
+    "  --lane=LANE          native (default), reference (Wine's loader on the same kernel), os (CreateProcess under Wine)\n"
+    "                       and win32 (peload.exe's own hand), which peload.exe looks at, at the entry point only\n"
     "  --at=MOMENT          mapped (all images placed and relocated), bound (imports filled), ready (before the first\n"
     "                       instruction), entry (default: at the program's entry point), exit (before the last thread ends)\n"
     "  --stay               end the program there; otherwise it goes on, and the document has its exit code and output\n"
@@ -51,9 +51,11 @@ static bool is_one_of(const char *word, const char *const *words)
 
 bool cli_lane_known(const char *lane)
 {
-    static const char *const lanes[] = {"native", "reference", "os", NULL};
+    static const char *const lanes[] = {"native", "reference", "os", "win32", NULL};
     return is_one_of(lane, lanes);
 }
+
+static bool is_under_wine(const char *lane) { return !strcmp(lane, "os") || !strcmp(lane, "win32"); }
 
 bool cli_moment_known(const char *at)
 {
@@ -83,7 +85,7 @@ int cli_snapshot_take(const struct cli_snapshot *wish, struct json *json)
     int status = 0;
     if (!cli_source_open(&source, wish->file, &status))
         return status;
-    if (!strcmp(wish->lane, "os")) {
+    if (is_under_wine(wish->lane)) {
         cli_source_close(&source);
         return cli_wine_snapshot(wish, json);
     }
@@ -143,11 +145,11 @@ int cli_snapshot(int count, char **arguments)
     if (optind == count)
         return wrong("snapshot", "no FILE");
     if (!cli_lane_known(wish.lane))
-        return wrong("--lane knows native, reference and os", wish.lane);
+        return wrong("--lane knows native, reference, os and win32", wish.lane);
     if (!cli_moment_known(wish.at))
         return wrong("--at knows mapped, bound, ready, entry and exit", wish.at);
-    if (!strcmp(wish.lane, "os") && (strcmp(wish.at, "entry") || wish.occupy))
-        return wrong("--lane=os", "there is --at=entry alone, and no --occupy");
+    if (is_under_wine(wish.lane) && (strcmp(wish.at, "entry") || wish.occupy))
+        return wrong("--lane", "under Wine there is --at=entry alone, and no --occupy");
     if (!strcmp(wish.lane, "reference") && (!strcmp(wish.at, "mapped") || !strcmp(wish.at, "bound")))
         return wrong("--lane=reference", "Wine's loader does not tell when it has mapped or bound: --at=ready, entry or exit");
     wish.file = arguments[optind];

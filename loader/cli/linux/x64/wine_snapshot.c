@@ -1,4 +1,4 @@
-/* A snapshot of the lane os: peload.exe takes it under Wine and writes it to its standard output. */
+/* A snapshot of the lanes os and win32: peload.exe takes it under Wine and writes it to its standard output. */
 #define _GNU_SOURCE
 #include "loader/cli/linux/x64/inspect.h"
 
@@ -18,15 +18,17 @@ enum { GRACE = 60 }; /* seconds for Wine's own start and, once, its prefix */
 static _Noreturn void child(const struct cli_snapshot *wish, int output)
 {
     size_t count = 0, arguments = 0;
-    char seconds[32];
+    char seconds[32], lane[32];
     while (wish->arguments[arguments])
         arguments++;
-    char **words = calloc(arguments + 8, sizeof *words);
+    char **words = calloc(arguments + 9, sizeof *words);
     int nothing = open("/dev/null", O_RDONLY);
     if (!words || nothing < 0 || dup2(nothing, 0) < 0 || dup2(output, 1) < 0)
         _exit(CLI_USAGE_OR_WORLD);
     snprintf(seconds, sizeof seconds, "--timeout=%u", wish->seconds);
+    snprintf(lane, sizeof lane, "--lane=%s", wish->lane);
     words[count++] = seconds;
+    words[count++] = lane;
     if (wish->stay)
         words[count++] = (char *)(uintptr_t)"--stay";
     words[count++] = (char *)(uintptr_t)"--";
