@@ -29,11 +29,24 @@ static unsigned long listed(void)
     return count;
 }
 
+/* A folder of its own, whatever a run that was killed has left: process IDs come again. */
+static void folder_make(void)
+{
+    char temporary[MAX_PATH];
+    unsigned long number = 0;
+
+    stress_need(GetTempPathA(sizeof temporary, temporary) != 0, "GetTempPath");
+    do
+        sprintf(folder, "%.200sstress-%lu-%lu", temporary, GetCurrentProcessId(), number++);
+    while (!CreateDirectoryA(folder, NULL) && GetLastError() == ERROR_ALREADY_EXISTS);
+    stress_need(GetFileAttributesA(folder) != INVALID_FILE_ATTRIBUTES, "CreateDirectory");
+}
+
 static void all(unsigned long total)
 {
     char path[MAX_PATH + 32];
 
-    stress_need(CreateDirectoryA(folder, NULL), "CreateDirectory");
+    folder_make();
     for (unsigned long i = 0; i < total; i++) {
         name(path, i, "\\File-%05lu.tmp");
         HANDLE file = CreateFileA(path, GENERIC_WRITE, 0, NULL, CREATE_NEW, 0, NULL);
@@ -58,10 +71,7 @@ static void all(unsigned long total)
 int main(int argc, char **argv)
 {
     unsigned long total = stress_count(argc, argv, 20000);
-    char temporary[MAX_PATH];
 
-    stress_need(GetTempPathA(sizeof temporary, temporary) != 0, "GetTempPath");
-    sprintf(folder, "%.200sstress-%lu", temporary, GetCurrentProcessId());
     all(total < 100 ? total : 100);
     stress_mark();
     all(total);
