@@ -441,6 +441,7 @@ static void test_compare_page(void **state)
     double native = browser_number(&browser, modules);
     text_is("document.querySelectorAll('.lanes button')[1].click(); return document.querySelector('.lanes [aria-pressed=true]').textContent", "reference");
     assert_true(browser_number(&browser, modules) == native - 1); /* without the native lane's guest half */
+    assert_true(browser_number(&browser, "return document.querySelectorAll('#space-picture svg').length") == 2);
     search("differences", "redirection");
     assert_true(browser_number(&browser, "return document.querySelectorAll('#differences-table tr.heading').length") == 1);
     assert_true(browser_size(&browser, 360, 800));

@@ -94,8 +94,8 @@ function tellPlace(place) {
 }
 
 /* The place of an address of this process: in its module, and in the file where that is the page's own. */
-function placeOf(va, words) {
-  const lane = view(), module = lane ? lane.at(va) : null;
+function placeOf(va, words, lane = view()) {
+  const module = lane ? lane.at(va) : null;
   const rva = module ? va - module.base : null;
   const own = module && sameName(module.name, NAME);
   const section = module ? module.parts.filter(part => va >= part.base && va < part.base + part.size).pop() : null;

@@ -135,7 +135,7 @@ function drawImageBox(data, columns, row, rawHeight) {
            s("text", { x: x + width - 10, y: row.y + 17, class: "rights" + (changed ? " changed" : ""), "text-anchor": "end" }, text));
   if (columns.narrow) {
     if (row.height >= 40)
-      g.append(s("text", { x: x + 18, y: row.y + 33, class: "small" }, addressSvg(data.parts.base, data.parts.base + row.rva, data.parts.size, true)));
+      g.append(s("text", { x: x + 18, y: row.y + 33, class: "small inside" }, addressSvg(data.parts.base, data.parts.base + row.rva, data.parts.size, true)));
   } else
     g.append(s("text", { x: columns.text, y: row.y + 17 }, addressSvg(data.parts.base, data.parts.base + row.rva, data.parts.size, columns.short)),
              s("text", { x: columns.size, y: row.y + 17, class: "small", "text-anchor": "end" }, bytesText(row.size)),

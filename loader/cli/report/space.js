@@ -62,7 +62,7 @@ const pieceWidth = group => 4 + 3 * Math.max(0, log2(group.size / 4096));
 
 /* ---- the bars ---- */
 
-function drawSpaceBar(groups, width, limit) {
+function drawSpaceBar(lane, groups, width, limit) {
   const barTop = 4, barHeight = 44, scaleTop = 92, scaleHeight = 12, jag = 9;
   const gaps = groups.map((group, i) => group.base - (i ? groups[i - 1].end : 0)).map(size => size > 65536);
   const wanted = groups.reduce((sum, group) => sum + pieceWidth(group), 0), jags = (gaps.filter(Boolean).length + 1) * jag;
@@ -71,7 +71,7 @@ function drawSpaceBar(groups, width, limit) {
   const jagged = at => s("path", { class: "jag", d: `M${at + 2},${barTop} l3,6 l-4,6 l4,6 l-4,6 l4,6 l-4,6 l4,8` });
   groups.forEach((group, i) => {
     if (gaps[i]) { svg.append(jagged(x)); x += jag; }
-    const wide = pieceWidth(group) * unit, g = s("g", { class: "piece", role: "img", "aria-label": address(group.base) + " " + group.use, onclick: () => showAllocation(group) });
+    const wide = pieceWidth(group) * unit, g = s("g", { class: "piece", role: "img", "aria-label": address(group.base) + " " + group.use, onclick: () => showAllocation(lane, group) });
     const total = group.runs.reduce((sum, run) => sum + pieceWidth(run), 0);
     let at = x;
     for (const run of group.runs) {
@@ -85,7 +85,7 @@ function drawSpaceBar(groups, width, limit) {
     const real = width * group.base / limit, realWidth = Math.max(1, width * group.size / limit);
     g.append(s("path", { class: "tie", d: `M${x + wide / 2},${barTop + barHeight + 18} C${x + wide / 2},${scaleTop - 10} ${real},${scaleTop - 14} ${real},${scaleTop}` }),
              s("rect", { x: real, y: scaleTop, width: realWidth, height: scaleHeight, class: "cell " + kindOf(group.runs.find(run => run.rights & RIGHT_EXECUTE) || group.runs[0]) }));
-    svg.append(tells(g, () => placeOf(group.base, group.use + " · " + bytesText(group.size))));
+    svg.append(tells(g, () => placeOf(group.base, group.use + " · " + bytesText(group.size), lane)));
     x += wide;
   });
   svg.append(jagged(x), s("rect", { x: 0, y: scaleTop, width, height: scaleHeight, class: "frame" }),
@@ -98,9 +98,13 @@ function drawSpaceBar(groups, width, limit) {
 
 const clip = (text, room) => text.length <= room ? text : room < 3 ? "" : text.slice(0, room - 1) + "…";
 
-function showAllocation(group) {
+function showAllocation(lane, group) {
   opened.add(group.allocation);
-  renderSpace();
+  if (lane !== view()) {
+    state.lane = VIEWS.indexOf(lane);
+    render();
+  } else
+    renderSpace();
   const row = document.querySelector(`[data-allocation="${group.allocation}"]`);
   if (row) {
     row.scrollIntoView({ block: "center", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
@@ -179,7 +183,9 @@ function renderSpace() {
   for (const run of runsOf(gone))
     rows.push(h("tr", { class: "gone" }, h("td", { class: "mark" }, "−"), h("td", {}, rangeHtml(run.base, run.base + run.size)), h("td", { class: "right" }, bytesText(run.size)),
       h("td", {}, rightsHtml(run)), h("td", {}, t("gone")), h("td", { class: "use" }, run.use || "")));
-  put(holder, drawSpaceBar(groups, Math.max(280, holder.clientWidth), limit));
+  const width = Math.max(280, holder.clientWidth);
+  put(holder, VIEWS.length < 2 ? drawSpaceBar(lane, groups, width, limit) :
+    VIEWS.map(one => [h("h3", {}, t("lane_word", { lane: one.lane })), drawSpaceBar(one, one === lane ? groups : allocationsOf(one.phases[0].regions), width, limit)]));
   put($("space-table"), h("table", { class: "space" }, h("thead", {}, h("tr", {}, ["", "c_range", "c_size", "c_rights", "c_kind", "c_use"].map((key, i) =>
     h("th", { class: i === 2 ? "right" : null }, key ? t(key) : "")))), h("tbody", {}, rows)));
 }
