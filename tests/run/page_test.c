@@ -383,6 +383,14 @@ static void test_no_sideways_scroll(void **state)
             if (width > widths[j])
                 fprintf(stderr, "%s at %u: %g wide\n", pages[i], widths[j], width);
             assert_true(width <= widths[j]);
+            char picture[200], head[8] = "";
+            snprintf(picture, sizeof picture, "%s.%u.png", pages[i], widths[j]); /* for whoever wants to look */
+            assert_true(browser_picture(&browser, picture));
+            FILE *file = fopen(picture, "rb");
+            assert_non_null(file);
+            assert_int_equal(fread(head, 1, sizeof head, file), sizeof head);
+            fclose(file);
+            assert_memory_equal(head, "\x89PNG\r\n\x1a\n", sizeof head);
         }
     assert_true(browser_size(&browser, 1280, 900));
 }
