@@ -115,7 +115,7 @@ void cli_steps_event(const struct ld_event *event);
 
 /* ---- linux/told.c: --handles. The table at the start, and before the end, with what changed between. */
 void cli_handles_begin(void);
-void cli_handles_end(const char *program);
+void cli_handles_end(const char *program, bool json);
 
 /* ---- linux/report.c */
 struct nt_exception;

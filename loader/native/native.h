@@ -50,7 +50,7 @@ struct native_options {
     void (*trace_call)(const char *name, const uintptr_t *arguments, unsigned count, NTSTATUS status, uint32_t thread);
     void (*tell)(const struct nt_told *told);                                      /* handles and processes; NULL: nobody listens */
     void (*ending)(void);                                                          /* the handles are still open; may be NULL */
-    bool tell_handles;                                                             /* children are asked for their tables too */
+    uint32_t tell_handles;                                                         /* the command line's own, for children */
     void (*missing_call)(const char *name);                                        /* unimplemented system call */
     void (*finish)(uint32_t exit_status);                                          /* does not return */
     void (*unhandled)(const struct nt_exception *record, const struct nt_context *context);

@@ -312,6 +312,17 @@ static void tables_are_told_before_the_end(void **state)
     process_free(&process);
 }
 
+static void tables_are_told_as_json(void **state)
+{
+    static const char *const arguments[] = {PELOAD, "run", "--handles", "--json", TEST_BUILD "/samples/x64/exit_thread.exe", NULL};
+    struct process process;
+    (void)state;
+    run(&process, arguments, 0);
+    assert_int_equal(lines_with(process.errors, "{\"schema\": 1, \"command\": \"run\", \"process\": {\"id\": 16, ", "\"change\": \"new\""), 1);
+    assert_int_equal(lines_with(process.errors, "{\"schema\": 1, \"command\": \"run\", \"process\": {\"id\": 8, ", "}]}"), 1);
+    process_free(&process);
+}
+
 /* ---- Ctrl+C --------------------------------------------------------------------------------------------------- */
 
 /* Handlers are called the last added first, until one says that it has dealt with it (Microsoft, SetConsoleCtrlHandler);
@@ -430,7 +441,7 @@ int main(int count, char **words)
         cmocka_unit_test(inherited_handles_are_one_object), cmocka_unit_test(others_are_refused),
         cmocka_unit_test(another_user_is_kept_out), cmocka_unit_test(every_handle_is_closed),
         cmocka_unit_test(tables_are_told_before_the_end), cmocka_unit_test_prestate(steps_are_told, x64),
-        cmocka_unit_test(control_events_reach_handlers), cmocka_unit_test(the_key_is_a_signal),
+        cmocka_unit_test(tables_are_told_as_json), cmocka_unit_test(control_events_reach_handlers), cmocka_unit_test(the_key_is_a_signal),
     };
     static const struct CMUnitTest narrow[] = {cmocka_unit_test_prestate(steps_are_told, x86)};
     setenv("PELOAD_DRIVE_C", TEST_BUILD "/tests/drive_c", 1);

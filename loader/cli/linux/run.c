@@ -30,7 +30,8 @@ static const char help[] =
     "  --html=PAGE          all of it as one self-contained page: written when the first thread is about to run, and\n"
     "                       again with the exit code when the process ends\n"
     "  --steps              the creation as a lesson in four steps, with what each changed; waits for Enter on a terminal\n"
-    "  --handles            the handle table of each process before its end, and what changed since its start\n"
+    "  --handles            the handle table of each process before its end, and what changed since its start; with --json\n"
+    "                       one object a process, on a line of its own\n"
     "  --status-file=FILE   the exit code with all 32 bits: \"DECIMAL HEX HOW\\n\", HOW being exited, exception\n"
     "                       (nobody handled it) or refused (not started; the code is Windows' for that)\n"
     "What is done\n"
@@ -138,7 +139,7 @@ static void on_told(const struct nt_told *told)
 
 static void on_ending(void)
 {
-    cli_handles_end(run.program);
+    cli_handles_end(run.program, run.json);
 }
 
 static void on_missing_call(const char *name)
@@ -344,7 +345,7 @@ static void lane_fill(struct native_options *lane)
     }
     if (run.lines.mask & (1u << LD_HANDLE | 1u << LD_PROCESS))
         lane->tell = on_told;
-    lane->tell_handles = run.handles;
+    lane->tell_handles = run.handles ? 1 + run.json : 0;
     if (run.handles)
         lane->ending = on_ending;
     if (run.steps)
@@ -400,7 +401,8 @@ int cli_member(int count, char **arguments)
         return CLI_USAGE_OR_WORLD; /* nobody waits for it any more */
     run.program = lane.program;
     run.lines = (struct cli_trace){.fd = lane.trace_fd, .mask = lane.trace_mask};
-    run.handles = lane.tell_handles;
+    run.handles = lane.tell_handles != 0;
+    run.json = lane.tell_handles == 2;
     const char *hosts[] = {lane.host64, lane.host32};
     lane_fill(&lane);
     lane.host64 = hosts[0], lane.host32 = hosts[1];
@@ -439,8 +441,8 @@ int cli_run(int count, char **arguments)
         return wrong("diff-maps", "only with --all, --json, --occupy, --dll-path and what is told of a run");
     if (run.all && !run.diff)
         return wrong("--all", "only with diff-maps");
-    if (run.json && !run.check && !run.diff)
-        return wrong("--json", "only with --check");
+    if (run.json && !run.check && !run.diff && !run.handles)
+        return wrong("--json", "only with --check or --handles");
     if (run.steps && (run.check || run.page || run.diff || run.reference))
         return wrong("--steps", "only with a plain run on the native lane");
     if (run.page && run.check)

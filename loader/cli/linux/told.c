@@ -57,7 +57,7 @@ void cli_trace_told(const struct cli_trace *trace, const struct nt_told *told)
 
 static struct { bool begun; struct session_table before; } table;
 
-static bool own_table(struct session_table *out, uint32_t *id)
+static bool own_table(struct session_table *out, uint32_t *id, bool *torn)
 {
     struct nt_view view;
     struct nt_view_process process;
@@ -68,6 +68,7 @@ static bool own_table(struct session_table *out, uint32_t *id)
     while (!done && nt_view_process_next(&view, &index, &process)) {
         done = process.object == nt_process.object && session_table_take(&view, &process, out);
         *id = process.id;
+        *torn = view.torn;
         nt_view_process_free(&process);
     }
     nt_view_close(&view);
@@ -77,24 +78,32 @@ static bool own_table(struct session_table *out, uint32_t *id)
 void cli_handles_begin(void)
 {
     uint32_t id;
-    table.begun = own_table(&table.before, &id);
+    bool torn;
+    table.begun = own_table(&table.before, &id, &torn);
 }
 
 /* All of it in one piece: other processes of the session write to the same place. */
-void cli_handles_end(const char *program)
+void cli_handles_end(const char *program, bool json)
 {
+    static const struct output_column facts[] = {
+        {"id", "", OUTPUT_COUNT, 0}, {"pid", "", OUTPUT_COUNT, 0}, {"image", "", OUTPUT_TEXT, 0}, {"consistent", "", OUTPUT_YES, 0},
+    };
     struct session_table now;
     struct output out;
     char *text = NULL, title[600];
     const char *slash = strrchr(program, '/');
     size_t size = 0;
     uint32_t id;
-    FILE *stream = table.begun && own_table(&now, &id) ? open_memstream(&text, &size) : NULL;
+    bool torn;
+    FILE *stream = table.begun && own_table(&now, &id, &torn) ? open_memstream(&text, &size) : NULL;
     if (!stream)
         return;
     snprintf(title, sizeof title, "process %" PRIu32 ", %s, before its end: handle table 句柄表, and what changed since its start", id,
              slash ? slash + 1 : program);
-    output_begin(&out, stream, false, "handles", NULL);
+    output_begin(&out, stream, json, "run", NULL);
+    if (json)
+        output_record(&out, "process", "", OUTPUT_COLUMNS(facts),
+                      OUTPUT_VALUES({.number = id}, {.number = (uint64_t)getpid()}, {.text = program}, {.number = !torn}));
     session_table_tell(&out, title, &now, &table.before);
     output_end(&out);
     fclose(stream);
