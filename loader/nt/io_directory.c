@@ -199,6 +199,74 @@ static NTSTATUS search_begin(struct search *search, struct io_file *file, int fd
     return io_listing_read(fd, &search->listing);
 }
 
+/* ---- in several processes ------------------------------------------------------------------------ */
+
+uint32_t io_search_size(const struct io_search *search)
+{
+    return (uint32_t)(sizeof *search + search->mask_length * sizeof(WCHAR));
+}
+
+/* Another process was the last to go on with it: from there. Mutex held. */
+static NTSTATUS search_catch_up(struct search *search, struct io_file *file, int fd)
+{
+    NTSTATUS status = STATUS_SUCCESS;
+    bool behind = false;
+    WCHAR *mask = NULL;
+    nt_lock();
+    const struct io_search *shared = nt_at(file->search);
+    if (shared && shared->process != nt_process.id) {
+        behind = true;
+        mask = malloc(shared->mask_length * sizeof(WCHAR) + 1);
+        if (mask)
+            memcpy(mask, shared->mask, shared->mask_length * sizeof(WCHAR));
+        free(search->mask);
+        search->mask = mask;
+        search->mask_length = mask ? shared->mask_length : 0;
+        search->position = shared->position;
+        search->answered = shared->answered;
+    }
+    nt_unlock();
+    if (!behind)
+        return STATUS_SUCCESS;
+    if (!mask)
+        return STATUS_NO_MEMORY;
+    io_listing_release(search->listing);
+    search->listing = NULL;
+    if (search->mask_length && !has_wildcard(search->mask, search->mask_length))
+        status = single_listing(file, fd, search, &search->listing);
+    else
+        status = STATUS_NOT_SUPPORTED;
+    return status == STATUS_NOT_SUPPORTED ? io_listing_read(fd, &search->listing) : status;
+}
+
+/* Where the arena is full the others begin anew. Mutex held. */
+static void search_tell(const struct search *search, struct io_file *file)
+{
+    uint32_t length = search->mask_length;
+    nt_lock();
+    struct io_search *shared = nt_at(file->search);
+    if (!shared || shared->mask_length != length || (length && memcmp(shared->mask, search->mask, length * sizeof(WCHAR)))) {
+        nt_ref fresh = nt_arena_allocate((uint32_t)(sizeof *shared + length * sizeof(WCHAR))), old = file->search;
+        if (fresh) {
+            shared = nt_at(fresh);
+            shared->mask_length = length;
+            if (length)
+                memcpy(shared->mask, search->mask, length * sizeof(WCHAR));
+        }
+        shared = nt_at(fresh);
+        file->search = fresh;
+        OB_ORDER();
+        if (old)
+            nt_arena_free(old, io_search_size(nt_at(old)));
+    }
+    if (shared) {
+        shared->process = nt_process.id;
+        shared->position = search->position;
+        shared->answered = search->answered;
+    }
+    nt_unlock();
+}
+
 /* ---- answers ------------------------------------------------------------------------------------- */
 
 /* Where a class has its fields; all begin like FileDirectoryInformation, but for Names. */
@@ -285,9 +353,13 @@ static NTSTATUS directory_query(struct io_file *file, int fd, const struct layou
     if (!search || !answer.data)
         return free(answer.data), STATUS_NO_MEMORY;
     pthread_mutex_lock(&search->mutex);
-    NTSTATUS status = search_begin(search, file, fd, mask, restart);
+    NTSTATUS status = search_catch_up(search, file, fd);
+    if (!status)
+        status = search_begin(search, file, fd, mask, restart);
     if (!status)
         status = entries_collect(search, file, fd, layout, single, &answer);
+    if (search->listing)
+        search_tell(search, file);
     pthread_mutex_unlock(&search->mutex);
     if (answer.any && !nt_write(buffer, answer.data, answer.done))
         status = STATUS_ACCESS_VIOLATION;

@@ -30,6 +30,8 @@ static void file_destroy(struct nt_object *object)
     file_closed(object); /* an object that never got a handle */
     if (file->pipe)
         io_pipe_destroyed(file);
+    if (file->search)
+        nt_arena_free(file->search, io_search_size(nt_at(file->search)));
     if (file->file.kind == NT_FILE_DIRECTORY) {
         io_search_forget(file->unique);
         io_watch_forget(file->unique);

@@ -51,10 +51,21 @@ struct io_file {
     uint32_t pipe_read_mode; /* 0 byte stream, 1 messages */
     uint32_t pipe_no_wait;
     uint32_t pending;       /* operations under way */
+    nt_ref search;          /* struct io_search of a folder that somebody has searched */
+    uint32_t pad;
     uint32_t input, screen; /* bools: a console's input side, its output side; neither: the console itself */
     uint32_t opener;        /* NT process that is still making it; 0: it has or had handles */
 };
-_Static_assert(sizeof(struct io_file) == 112 + 72, "one layout for both widths");
+_Static_assert(sizeof(struct io_file) == 112 + 80, "one layout for both widths");
+
+/* How far a search through a folder's handle has come, for whoever goes on with it in another process. The listing itself is
+ * each process's own: sorted alike, they have the same places. */
+struct io_search {
+    uint32_t process;       /* NT process that went on with it last */
+    uint32_t position, answered;
+    uint32_t mask_length;   /* units; 0: everything */
+    WCHAR mask[];
+};
 
 /* One inode that somebody has open: what its openers share. Made with the first, freed after the last. */
 struct io_record {
@@ -287,6 +298,7 @@ NTSTATUS io_console_control(struct io_file *file, int fd, ULONG code, const void
                             ULONG output_length, ULONG_PTR *done);
 NTSTATUS io_console_open(enum io_place place, ACCESS_MASK access, ULONG options, struct io_file **file, int *fd);
 void io_watch_forget(uint64_t unique);      /* lock held: so does what watches it */
+uint32_t io_search_size(const struct io_search *search);
 void io_search_forget(uint64_t unique);     /* lock held: a directory's listing goes with its file object */
 
 /* Handlers listed in io_services.c. BOOLEAN parameters are words here: only their low byte counts. */

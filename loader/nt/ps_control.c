@@ -113,8 +113,8 @@ static void on_end(int number)
 static void caught(int number, const struct sigaction *action)
 {
     struct sigaction before;
-    if (!sigaction(number, NULL, &before) && before.sa_handler == SIG_DFL)
-        sigaction(number, action, NULL);
+    if (!sigaction(number, action, &before) && before.sa_handler != SIG_DFL)
+        sigaction(number, &before, NULL);
 }
 
 /* Without SA_RESTART: a read that waits comes back, looks, and waits again. A signal that the parent had ignored (nohup,

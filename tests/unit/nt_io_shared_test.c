@@ -103,6 +103,58 @@ static void deletion_by_killed(void **state)
     assert_false(exists("shared.txt"));
 }
 
+/* ---- folders ------------------------------------------------------------------------------------- */
+
+static NTSTATUS next_name(HANDLE folder, const char *mask, char *name)
+{
+    struct { uint32_t next, index, length; WCHAR name[64]; } entry;
+    IO_STATUS_BLOCK io;
+    struct named named;
+    const UNICODE_STRING *string = mask ? (named_fill(&named, 0, mask, 0), &named.string) : NULL;
+    NTSTATUS status = NtQueryDirectoryFile(folder, 0, 0, 0, &io, &entry, sizeof entry, 12, 1, string, 0);
+    uint32_t length = status ? 0 : entry.length / 2;
+    for (uint32_t i = 0; i < length; i++)
+        name[i] = (char)entry.name[i];
+    name[length] = 0;
+    return status;
+}
+
+static void search_child(void)
+{
+    char name[64];
+    CHILD_CHECK(family_await(1));
+    HANDLE folder = family_take();
+    CHILD_CHECK(!next_name(folder, "*.c", name) && !strcmp(name, "two.b.c")); /* the first call's mask holds */
+    family_say(2);
+    CHILD_CHECK(family_await(3));
+    CHILD_CHECK(next_name(folder, NULL, name) == STATUS_NO_MORE_FILES);
+    CHILD_CHECK(!NtClose(folder));
+}
+
+static void a_search_in_two_processes(void **state)
+{
+    char name[64];
+    (void)state;
+    mkdir(unix_path("folder"), 0755);
+    file_make("folder/one.b.d", "");
+    file_make("folder/two.b.c", "");
+    file_make("folder/three.d", "");
+    file_make("folder/zero.b.e", "");
+    family_begin(search_child);
+    struct created folder = create("\\??\\C:\\folder", READ_, SHARE_ALL, FILE_OPEN, SYNC | FILE_DIRECTORY_FILE);
+    STATUS_IS(folder.status, STATUS_SUCCESS);
+    STATUS_IS(next_name(folder.handle, "*.b.*", name), STATUS_SUCCESS);
+    assert_string_equal(name, "one.b.d");
+    family_give(folder.handle);
+    family_say(1);
+    family_until(2);
+    STATUS_IS(next_name(folder.handle, NULL, name), STATUS_SUCCESS);
+    assert_string_equal(name, "zero.b.e");
+    family_say(3);
+    family_end(false);
+    closed(folder.handle);
+}
+
 /* ---- pipes --------------------------------------------------------------------------------------- */
 
 enum { LISTEN = 0x110008, DISCONNECT = 0x110004, TRANSCEIVE = 0x11C017, WAIT = 0x110018 };
@@ -385,7 +437,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(file_in_two_processes, drive_clear), cmocka_unit_test_setup(file_of_killed, drive_clear),
         cmocka_unit_test_setup(deletion_by_killed, drive_clear),
-        cmocka_unit_test(a_server_and_a_client_process), cmocka_unit_test(a_pending_connection_and_messages),
+        cmocka_unit_test_setup(a_search_in_two_processes, drive_clear), cmocka_unit_test(a_server_and_a_client_process), cmocka_unit_test(a_pending_connection_and_messages),
         cmocka_unit_test(a_server_end_in_two_processes), cmocka_unit_test(a_server_is_killed_while_it_listens),
         cmocka_unit_test_setup(killed_anywhere, drive_clear),
     };
