@@ -158,6 +158,19 @@ static const char *data_cause(const struct comparison *comparison, const struct 
                : NULL;
 }
 
+/* ": 90 agree, 5 into own memory"; what does not occur is left out. */
+static void kinds_tell(const struct tally *tally, char *text, size_t room)
+{
+    const struct { unsigned count; const char *what; } kinds[] = {
+        {tally->place, "agree"}, {tally->own, "into own memory"}, {tally->redirected, "to each loader's functions"},
+        {tally->elsewhere, "elsewhere"}, {tally->values, "values"}, {tally->blocks, "blocks too long to be told"}};
+    size_t used = 0;
+    text[0] = 0;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds && used < room; i++)
+        if (kinds[i].count)
+            used += (size_t)snprintf(text + used, room - used, "%s%u %s", used ? ", " : ": ", kinds[i].count, kinds[i].what);
+}
+
 void compare_data(struct comparison *comparison, struct module *a, struct module *b)
 {
     struct side left, right;
@@ -165,16 +178,16 @@ void compare_data(struct comparison *comparison, struct module *a, struct module
     bool opened = side_open(&left, &comparison->a, a);
     comparison->failed |= !(opened && side_open(&right, &comparison->b, b));
     if (!comparison->failed) {
+        char kinds[256];
         ranges_compare(&tally, &left, &right, true);
         ranges_compare(&tally, &left, &right, false);
         comparison->matched.bytes += (uint64_t)tally.place * comparison->a.width;
+        kinds_tell(&tally, kinds, sizeof kinds);
         if (tally.own || tally.redirected || tally.elsewhere || tally.values || tally.blocks)
             difference_add(comparison, CLASS_DATA, tally.has_first ? PLACE_AT(a, tally.first, comparison->a.width) : PLACE_OF(a),
                            tally.has_first ? tally.a : NULL, tally.has_first ? tally.b : NULL,
                            data_cause(comparison, &left, &right, &tally),
-                           "%u words of data: %u to the same place or equal, %u into own memory, %u to the loader's functions, "
-                           "%u elsewhere, %u values, %u blocks",
-                           tally.words, tally.place, tally.own, tally.redirected, tally.elsewhere, tally.values, tally.blocks);
+                           "%u words of data%s", tally.words, kinds);
     }
     free(left.ranges);
     if (opened)

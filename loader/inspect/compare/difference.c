@@ -54,13 +54,15 @@ void difference_add(struct comparison *comparison, enum compare_class class, str
         .b = copy(comparison, b), .text = text, .cause = cause, .has_rva = place.has_rva, .rva = place.rva, .size = place.size};
 }
 
-/* Unexplained first; then by class, module, place. */
+/* Unexplained first; then by class, cause, module, place. */
 static int by_class(const void *left, const void *right)
 {
     const struct difference *a = left, *b = right;
     if (a->class != b->class)
         return a->class < b->class ? -1 : 1;
-    int order = strcmp(a->module ? a->module : "", b->module ? b->module : "");
+    int order = strcmp(a->cause ? a->cause : "", b->cause ? b->cause : "");
+    if (!order)
+        order = strcmp(a->module ? a->module : "", b->module ? b->module : "");
     if (!order)
         order = (a->rva > b->rva) - (a->rva < b->rva);
     return order ? order : strcmp(a->text ? a->text : "", b->text ? b->text : "");

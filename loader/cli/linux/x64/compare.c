@@ -365,6 +365,9 @@ int cli_compare(int count, char **arguments)
         lanes_take(&wish, cli_second_lane());
     if (wish.folder && wish.page)
         return wrong("--html", "not with --all");
+    /* Before the first instruction our loader has done its work, and Wine's has not begun. */
+    if (strcmp(wish.lanes[0], wish.lanes[1]) && strcmp(wish.snapshot.at, "entry") && strcmp(wish.snapshot.at, "exit"))
+        return wrong("--at", "two loaders are at one point only at entry and exit");
     if (wish.folder)
         return optind == count ? folder_compare(&wish) : wrong("--all takes no FILE", arguments[optind]);
     if (optind == count)
