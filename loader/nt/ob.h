@@ -105,8 +105,11 @@ void nt_handles_close_all(nt_ref *place);
 struct nt_descriptors { int *fd; unsigned count, room; };
 bool nt_descriptors_add(struct nt_descriptors *carried, int fd);
 void nt_descriptors_close(struct nt_descriptors *carried);
-/* only: NULL or the list that restricts it; STATUS_INVALID_PARAMETER: something on it is no inheritable handle. */
-NTSTATUS nt_handles_inherit(nt_ref to, const HANDLE *only, unsigned count, struct nt_descriptors *carried);
+/* only: NULL or the list that restricts it, of the parent's handles; STATUS_INVALID_PARAMETER: something on it is no
+ * inheritable handle. */
+struct nt_process_object;
+NTSTATUS nt_handles_inherit(const struct nt_process_object *parent, nt_ref to, const HANDLE *only, unsigned count,
+                            struct nt_descriptors *carried);
 /* Has the child got this handle of ours under the same value? */
 bool nt_handle_inherited(nt_ref to, HANDLE handle);
 /* One handle of this process's, inheritable or not, under a new value: the standard handles without inheritance. */

@@ -55,15 +55,15 @@ static NTSTATUS ask(const struct nt_process_object *process, uint32_t operation,
 }
 
 /* While it is copied the other process may close the handle and use the number for something else: looked at again behind. */
-static NTSTATUS descriptor_take(const struct nt_process_object *source, HANDLE handle, struct copy *copy)
+NTSTATUS ob_descriptor_take(const struct nt_process_object *source, HANDLE handle, const struct nt_object *object, int number, int *fd)
 {
-    copy->fd = nt_fd_fetch(source->host_pid, copy->source_fd);
-    NTSTATUS status = copy->fd >= 0 ? STATUS_SUCCESS : ask(source, PS_FD_SEND, copy->source_fd, -1, &copy->fd, NULL);
-    if (status || copy->fd < 0)
+    *fd = nt_fd_fetch(source->host_pid, number);
+    NTSTATUS status = *fd >= 0 ? STATUS_SUCCESS : ask(source, PS_FD_SEND, number, -1, fd, NULL);
+    if (status || *fd < 0)
         return status ? status : STATUS_ACCESS_DENIED;
     nt_lock();
     const struct ob_handle *entry = ob_table_find(table_of(source), handle);
-    bool same = entry && entry->object == ob_ref(copy->object) && entry->fd == copy->source_fd;
+    bool same = entry && entry->object == ob_ref(object) && entry->fd == number;
     nt_unlock();
     return same ? STATUS_SUCCESS : STATUS_INVALID_HANDLE;
 }
@@ -115,7 +115,8 @@ static NTSTATUS take(const struct nt_process_object *source, HANDLE handle, stru
     else
         copy->object->references++;
     nt_unlock();
-    return status || copy->source_fd < 0 || is_own(source) ? status : descriptor_take(source, handle, copy);
+    return status || copy->source_fd < 0 || is_own(source) ? status
+           : ob_descriptor_take(source, handle, copy->object, copy->source_fd, &copy->fd);
 }
 
 static NTSTATUS put(const struct nt_process_object *target, struct copy *copy, HANDLE *out)

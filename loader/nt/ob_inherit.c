@@ -5,6 +5,7 @@
  * number: another thread of the parent may close the handle before the child runs. */
 #define _GNU_SOURCE
 #include "loader/nt/ob_private.h"
+#include "loader/nt/ps.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -65,27 +66,54 @@ static bool list_valid(const struct ob_handle_table *from, const HANDLE *only, u
     return true;
 }
 
-NTSTATUS nt_handles_inherit(nt_ref to, const HANDLE *only, unsigned count, struct nt_descriptors *carried)
+/* Another process's descriptors are taken without the lock. The child does not run yet: its table is still ours alone. A handle
+ * that its owner closes meanwhile is not inherited. */
+static NTSTATUS descriptors_fetch(const struct nt_process_object *from, struct ob_handle_table *table, struct nt_descriptors *carried)
 {
     NTSTATUS status = STATUS_SUCCESS;
+    for (uint32_t index = 1; index < table->fresh && !status; index++) {
+        struct ob_handle *entry = ob_table_entry(table, index);
+        int fd, unused;
+        if (!entry->object || entry->fd < 0)
+            continue;
+        status = ob_descriptor_take(from, (HANDLE)index * 4, ob_at(entry->object), entry->fd, &fd);
+        entry->fd = status ? -1 : fd;
+        if (status == STATUS_INVALID_HANDLE) {
+            nt_lock();
+            status = ob_table_remove(table, (HANDLE)index * 4, &unused);
+            nt_unlock();
+        } else if (!status && !nt_descriptors_add(carried, fd)) {
+            close(fd);
+            status = STATUS_NO_MEMORY;
+        }
+    }
+    return status;
+}
+
+NTSTATUS nt_handles_inherit(const struct nt_process_object *parent, nt_ref to, const HANDLE *only, unsigned count,
+                            struct nt_descriptors *carried)
+{
+    NTSTATUS status = STATUS_SUCCESS;
+    bool own = ob_ref(parent) == nt_process.object;
     nt_lock();
     struct ob_handle_table *table = ob_at(to);
-    const struct ob_handle_table *from = ob_table_own();
+    const struct ob_handle_table *from = own ? ob_table_own() : ob_at(parent->handle_table);
     if (only && !list_valid(from, only, count))
         status = STATUS_INVALID_PARAMETER;
     for (uint32_t index = 1; !status && from && index < from->fresh; index++) {
         const struct ob_handle *entry = ob_table_entry(from, index);
         HANDLE handle = (HANDLE)index * 4;
-        int fd;
+        int fd = entry->fd;
         if (!entry->object || !(entry->flags & OB_HANDLE_INHERIT) || (only && !listed(handle, only, count)))
             continue;
-        status = descriptor_copy(entry->fd, carried, &fd);
+        if (own)
+            status = descriptor_copy(entry->fd, carried, &fd);
         if (!status)
             status = ob_table_put(table, handle, ob_at(entry->object), entry->access, entry->flags, fd);
     }
     ob_table_gaps(table);
     nt_unlock();
-    return status;
+    return status || own ? status : descriptors_fetch(parent, table, carried);
 }
 
 bool nt_handle_inherited(nt_ref to, HANDLE handle)

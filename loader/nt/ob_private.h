@@ -163,6 +163,9 @@ NTSTATUS ob_table_put(struct ob_handle_table *table, HANDLE handle, struct nt_ob
 /* The gaps become what is given out next, the lowest first. */
 void ob_table_gaps(struct ob_handle_table *table);
 struct ob_handle *ob_table_find(const struct ob_handle_table *table, HANDLE handle);
+/* A copy here of the descriptor that another process's handle of the object has; no lock held. */
+struct nt_process_object;
+NTSTATUS ob_descriptor_take(const struct nt_process_object *source, HANDLE handle, const struct nt_object *object, int number, int *fd);
 /* ob_handle_new and ob_handle_remove for a table of another process, too. */
 NTSTATUS ob_table_insert(struct ob_handle_table *table, struct nt_object *object, ACCESS_MASK granted, uint32_t flags, int fd, HANDLE *out);
 NTSTATUS ob_table_remove(struct ob_handle_table *table, HANDLE handle, int *fd);

@@ -29,6 +29,7 @@ struct creation {
     struct nt_image_facts facts;
     char path[4096];                        /* Unix path of the EXE */
     ULONG process_flags, thread_flags;
+    struct nt_process_object *parent;       /* a chosen one; NULL: the caller */
     struct nt_process_object *process;
     struct nt_thread_object *thread;
     struct nt_descriptors carried;
@@ -75,8 +76,8 @@ static NTSTATUS parent_take(struct creation *creation)
     NTSTATUS status = nt_handle_object(creation->wish.parent, NT_PROCESS, PROCESS_CREATE_PROCESS, &parent, NULL, NULL);
     if (status)
         return status;
-    creation->process->parent_id = ((struct nt_process_object *)parent)->id;
-    nt_object_release(parent);
+    creation->parent = (struct nt_process_object *)parent;
+    creation->process->parent_id = creation->parent->id;
     return STATUS_SUCCESS;
 }
 
@@ -136,7 +137,8 @@ static NTSTATUS bequeath(struct creation *creation)
 {
     NTSTATUS status = STATUS_SUCCESS;
     if (creation->process_flags & PROCESS_INHERIT_HANDLES)
-        status = nt_handles_inherit(creation->process->handle_table, creation->wish.list, creation->wish.list_count, &creation->carried);
+        status = nt_handles_inherit(creation->parent ? creation->parent : nt_at(nt_process.object), creation->process->handle_table,
+                                    creation->wish.list, creation->wish.list_count, &creation->carried);
     if (!status)
         standard_give(creation);
     return status ? status : block_put(creation->birth, creation->birth->size, &creation->process->birth);
@@ -231,6 +233,8 @@ static void creation_free(struct creation *creation)
         nt_object_release(&creation->thread->head);
     if (creation->process)
         nt_object_release(&creation->process->head);
+    if (creation->parent)
+        nt_object_release(&creation->parent->head);
     nt_descriptors_close(&creation->carried);
     free(creation->birth);
     ps_wish_free(&creation->wish);
