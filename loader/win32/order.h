@@ -8,7 +8,8 @@
 #include <windows.h>
 
 enum win32_manual { WIN32_MANUAL_EXE, WIN32_MANUAL_APP, WIN32_MANUAL_ALL };
-enum win32_state { WIN32_LOADING, WIN32_REFUSED, WIN32_CHECKED, WIN32_STARTED, WIN32_DETACHED };
+/* MADE: none of the child's code has run yet. */
+enum win32_state { WIN32_MADE, WIN32_LOADING, WIN32_REFUSED, WIN32_CHECKED, WIN32_STARTED, WIN32_DETACHED };
 
 enum { WIN32_PATH = 4096 };
 

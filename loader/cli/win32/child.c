@@ -52,6 +52,7 @@ _Noreturn void cli_child(struct win32_order *order)
 {
     struct ld_error error = {0};
     child.order = order;
+    order->state = WIN32_LOADING;
     child.lines.mask = order->trace_mask;
     child.lines.fd = order->trace_handle ? (intptr_t)order->trace_handle : (intptr_t)GetStdHandle(STD_ERROR_HANDLE);
     child.trace = (struct ld_trace){.mask = order->trace_mask | (order->story ? CLI_STORY_PHASES : 0), .sink = on_event};

@@ -261,7 +261,7 @@ static void folder_remove(const WCHAR *folder, const WCHAR *stub, const struct f
     RemoveDirectoryW(folder);
 }
 
-static int tell_end(const struct win32_order *order, uint32_t code, HANDLE status)
+static int tell_end(const struct win32_order *order, uint64_t stack, uint32_t code, HANDLE status)
 {
     const char *how = order->state == WIN32_DETACHED ? "exited" : cli_how(code), *name = cli_status_name(code);
     if (order->state == WIN32_CHECKED)
@@ -269,6 +269,12 @@ static int tell_end(const struct win32_order *order, uint32_t code, HANDLE statu
     if (order->state == WIN32_REFUSED) {
         cli_status_write(status, order->ntstatus, "refused");
         return (int)order->exit_status;
+    }
+    if (order->state == WIN32_MADE) {
+        cli_say("%s: the operating system could not start the process made for it; the header asks for a stack of 0x%" PRIX64 " bytes",
+                run.program, stack);
+        cli_status_write(status, LD_STATUS_NO_MEMORY, "refused");
+        return CLI_NOT_LOADABLE;
     }
     if (order->state == WIN32_LOADING) {
         cli_say("%s: the child process ended while it loaded the program (0x%08" PRIX32 ")", run.program, code);
@@ -284,6 +290,18 @@ static int tell_end(const struct win32_order *order, uint32_t code, HANDLE statu
     return (int)code;
 }
 
+/* Wine (8.0) neither starts nor ends a process whose first thread's stack it cannot have. */
+static void wait_for_begin(const struct win32_order *order, HANDLE process)
+{
+    const DWORD limit = 30000, step = 100;
+    for (DWORD waited = 0; order->state == WIN32_MADE; waited += step) {
+        if (WaitForSingleObject(process, step) != WAIT_TIMEOUT)
+            return;
+        if (waited >= limit)
+            TerminateProcess(process, 1);
+    }
+}
+
 static int start(struct facts *facts, const WCHAR *typed, HANDLE trace, HANDLE status)
 {
     WCHAR dll[WIN32_PATH], application[WIN32_PATH], folder[WIN32_PATH];
@@ -296,21 +314,27 @@ static int start(struct facts *facts, const WCHAR *typed, HANDLE trace, HANDLE s
         cli_say("%s: no process can be prepared for it in the folder for temporary files (Windows error %lu)", run.program, GetLastError());
         return CLI_USAGE_OR_WORLD;
     }
-    if (!cli_start(&child))
-        return cli_start_failed(run.program, GetLastError());
+    if (!cli_start(&child)) {
+        DWORD error = GetLastError();
+        folder_remove(folder, application, facts);
+        return cli_start_failed(run.program, error);
+    }
     struct win32_order *order = win32_order_make(child.process.dwProcessId, &section);
     if (!order || !order_fill(order, facts, child.process.hProcess, trace)) {
         cli_say("%s: the child process cannot be prepared (Windows error %lu)", run.program, GetLastError());
         TerminateProcess(child.process.hProcess, 1);
+        cli_start_end(&child);
+        folder_remove(folder, application, facts);
         return CLI_USAGE_OR_WORLD;
     }
     order->hold = run.look != NULL;
     ResumeThread(child.process.hThread);
+    wait_for_begin(order, child.process.hProcess);
     if (run.look)
         run.look(&child, order);
     uint32_t code = cli_start_end(&child);
-    folder_remove(order->folder, application, facts);
-    return tell_end(order, code, status);
+    folder_remove(folder, application, facts);
+    return tell_end(order, facts->stub.stack_and_heap[0], code, status);
 }
 
 /* Here children are the operating system's. */
