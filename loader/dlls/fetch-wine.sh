@@ -42,10 +42,16 @@ wanted() {      # PACKAGE:ARCHITECTURE -> PACKAGE:ARCHITECTURE=VERSION
   [ -n "$found" ] || fail "the Debian archive has no $1 $version ($(first_error))"
   printf '%s=%s' "$1" "$found"
 }
-packages=("$(wanted wine64:amd64)" "$(wanted wine32:i386)" libunwind8:amd64 liblzma5:amd64)
+# Each on its own: a failure inside of a list would go unnoticed.
+packages=(libunwind8:amd64 liblzma5:amd64)
+names=(wine64:amd64 wine32:i386)
 # A set that an earlier peload fetched has no Unix half.
 [ -f "$set/x86_64-unix/ntdll.so" ] && [ -f "$set/i386-unix/ntdll.so" ] && [ -f "$set/wine.inf" ] ||
-  packages+=("$(wanted libwine:amd64)" "$(wanted libwine:i386)")
+  names+=(libwine:amd64 libwine:i386)
+for name in "${names[@]}"; do
+  package=$(wanted "$name")
+  packages+=("$package")
+done
 (cd "$work" && apt-get "${apt_private[@]}" download "${packages[@]}") >"$log" 2>&1 </dev/null ||
   fail "the download failed ($(first_error))"
 
