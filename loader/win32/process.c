@@ -137,7 +137,7 @@ static void tell_skipped(void)
     const IMAGE_DOS_HEADER *dos = (const IMAGE_DOS_HEADER *)(uintptr_t)win32.main->base;
     const IMAGE_NT_HEADERS *nt = (const IMAGE_NT_HEADERS *)((const uint8_t *)dos + dos->e_lfanew);
     skipped("module lists", "PEB.Ldr is the operating system's own: of our modules its DLLs and debuggers see the program alone");
-    skipped("sections", "the memory of DLLs mapped by hand is the process's own (MEM_PRIVATE), not an image section's");
+    skipped("sections", "the memory of modules mapped by hand is the process's own, not an image section's: none of it is shared");
     if (nt->OptionalHeader.DllCharacteristics & IMAGE_DLLCHARACTERISTICS_GUARD_CF)
         skipped("control flow guard", "the table of call targets is not made known");
 }
