@@ -12,6 +12,7 @@ static const char help[] =
     "  peload run --check hello.exe             load and bind it, list what is missing, start nothing\n"
     "  peload map hello.exe                     the file beside the image that it becomes\n"
     "  peload run --html=hello.html hello.exe   every step of the loading as a page to look at\n"
+    "  peload ps                                what runs, and who created whom; then `peload handles PID`\n"
     "  peload info --imports hello.exe          headers and tables of an EXE or DLL\n"
     "\n"
     "Usage: peload COMMAND [OPTIONS] FILE [ARGUMENTS]\n"

@@ -3,6 +3,7 @@
  *   dispatch.c  system-call table, entry from the guest, --trace=syscall      (x64/entry.S, x86/entry.S)
  *   trap.c      hardware faults and raised exceptions -> KiUserExceptionDispatcher
  *   ps_*.c      threads and processes: create, end, context, suspend, information; sessions of several (ps_session.h)
+ *   view*.c     a session seen from outside (`peload ps`, `handles`)
  *   ob_*.c      the shared arena, objects, names, handle tables, IDs
  *   ke_*.c      waits, events, mutants, semaphores, timers, keyed events, completion ports, APCs
  *   mm_*.c      address space, sections and views

@@ -18,6 +18,8 @@ static const char help[] =
     "  peload run -v hello.exe                              the story of its loading\n"
     "  peload run --trace=all --trace-file=steps hello.exe  every step and system call, into a file\n"
     "  peload run --check hello.exe                         what is missing? nothing is started\n"
+    "  peload run --steps hello.exe                         how a process is made, step by step\n"
+    "  peload run --handles hello.exe                       what it has open before it ends\n"
     "  peload run --html=hello.html hello.exe               every step as a page to look at\n"
     "\n"
     "Usage: peload run [OPTIONS] [--] FILE [ARGUMENTS]\n"

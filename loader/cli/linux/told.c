@@ -8,16 +8,26 @@
 #include <string.h>
 #include <unistd.h>
 
+/* A guest chooses its names: none of them is to command the terminal. */
+static const char *plain_name(const char *name, char *text, size_t room)
+{
+    snprintf(text, room, "%s", name);
+    for (char *at = text; *at; at++)
+        if ((unsigned char)*at < 0x20 || *at == 0x7f)
+            *at = '?';
+    return text;
+}
+
 /* peload[handle] VERB TYPE NAME handle= process= object= open= access= (rights) */
 static int handle_line(char *line, size_t room, const struct nt_told *told)
 {
-    char rights[400] = "", where[80] = "";
+    char rights[400] = "", where[80] = "", name[600];
     if (told->access)
         nt_access_text(told->type, told->access, rights, sizeof rights);
     if (told->handle)
         snprintf(where, sizeof where, " handle=0x%" PRIx32 " process=%" PRIu32, told->handle, told->process);
     int length = snprintf(line, room, "peload[handle] %s %s%s%s%s object=0x%" PRIx64 " open=%" PRIu32, told->verb,
-                          nt_type_name[told->type], told->name ? " " : "", told->name ? told->name : "", where,
+                          nt_type_name[told->type], told->name ? " " : "", told->name ? plain_name(told->name, name, sizeof name) : "", where,
                           nt_view_address(told->object), told->handles);
     if (told->access && length > 0 && (size_t)length < room)
         length += snprintf(line + length, room - (size_t)length, " access=0x%" PRIx32 " (%s)", told->access, rights);
