@@ -63,6 +63,8 @@ NTSTATUS ps_context_get(struct nt_thread_object *target, struct nt_context *cont
 NTSTATUS ps_context_set(struct nt_thread_object *target, struct nt_context *wanted);
 NTSTATUS ps_context_wow64(struct nt_thread_object *target, bool set, void *guest, ULONG length);
 NTSTATUS ps_thread_end(struct nt_thread_object *target, NTSTATUS exit_status);
+/* No other thread runs guest code any more when this returns, or a moment has passed. */
+void ps_others_stop(NTSTATUS exit_status);
 /* A new thread of this process, linked but not begun: ps_thread_begin, or ps_thread_undo. */
 struct ps_start { uintptr_t start, parameter; ULONG flags; size_t commit, reserve; };
 NTSTATUS ps_thread_create(const struct ps_start *start, struct nt_thread **out);

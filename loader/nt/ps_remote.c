@@ -106,7 +106,9 @@ void ps_serve(struct ps_message *message, int fd, int *give)
         case PS_POKE: message->status = STATUS_SUCCESS; break;
         case PS_CONTROL_C: nt_ps_control(0); break;
         case PS_CONTROL_BREAK: nt_ps_control(1); break;
-        case PS_EXIT: nt_ps_process_exit(self->exit_status);
+        case PS_EXIT: /* first the guest stands still: it must not see its handles go */
+            ps_others_stop(self->exit_status);
+            nt_ps_process_exit(self->exit_status);
         case PS_FD_SEND: case PS_FD_TAKE: case PS_FD_CLOSE: message->status = descriptor_serve(message, &fd, give); break;
         case PS_THREAD_CREATE: message->status = thread_create(message); break;
         default: message->status = thread_serve(message, given);

@@ -483,20 +483,34 @@ NTSTATUS nt_ps_terminate_thread(HANDLE handle, NTSTATUS exit_status)
 
 enum { END_PATIENCE = 1000000 /* 100 ms */ };
 
+/* Tells all but the caller to end. How many of them run guest code still, and how many are not over. */
+static void others_end(NTSTATUS exit_status, unsigned *running, unsigned *leaving)
+{
+    *running = *leaving = 0;
+    nt_ps_lock();
+    for (struct nt_thread *thread = threads; thread; thread = thread->next)
+        if (thread != nt_thread_self) {
+            thread_end(thread, exit_status);
+            *running += !thread->in_kernel && !thread->start && !thread->stopped;
+            *leaving += !__atomic_load_n(&thread->object->head.signal, __ATOMIC_ACQUIRE);
+        }
+    nt_ps_unlock();
+}
+
+void ps_others_stop(NTSTATUS exit_status)
+{
+    unsigned running, leaving;
+    for (uint64_t until = nt_time_now() + END_PATIENCE; others_end(exit_status, &running, &leaving), running && nt_time_now() < until;)
+        sched_yield();
+}
+
 /* All but the caller. Those outside the kernel are gone when this returns. Those in the kernel never come back to guest
  * code; they are given a moment to become signalled, which the guest's last code may look at. */
 static void end_others(NTSTATUS exit_status)
 {
     for (uint64_t until = nt_time_now() + END_PATIENCE;;) {
-        unsigned running = 0, leaving = 0;
-        nt_ps_lock();
-        for (struct nt_thread *thread = threads; thread; thread = thread->next)
-            if (thread != nt_thread_self) {
-                thread_end(thread, exit_status);
-                running += !thread->in_kernel && !thread->start && !thread->stopped;
-                leaving += !__atomic_load_n(&thread->object->head.signal, __ATOMIC_ACQUIRE);
-            }
-        nt_ps_unlock();
+        unsigned running, leaving;
+        others_end(exit_status, &running, &leaving);
         if (!running && (!leaving || nt_time_now() >= until))
             return;
         sched_yield();
