@@ -63,23 +63,40 @@ void pe_section_at(const struct pe_image *image, unsigned index, struct pe_secti
     section_decode(image, &header, section);
 }
 
-/* The fields of the table that a search needs are compared in place: this runs for every name that is imported. */
+/* The sections that can be searched. In an image that was stretched from a longer table, another section may lie where
+ * the table's end was. */
+static uint32_t table_count(const struct pe_image *image)
+{
+    uint32_t room = image->section_table.value < image->size_of_headers ? image->size_of_headers - (uint32_t)image->section_table.value : 0;
+    uint32_t fit = room / (uint32_t)sizeof(struct pe_section_header);
+    return image->form == PE_FORM_MAPPED && fit < image->section_count ? fit : image->section_count;
+}
+
+/* The fields of the table that a search needs are compared in place: this runs for every name that is imported.
+ * Sections rise, but for those of a flat image. */
 static bool find_header(const struct pe_image *image, pe_rva rva, struct pe_section_header *header)
 {
     struct pe_span table;
-    uint64_t size = (uint64_t)image->section_count * sizeof(*header);
+    uint32_t low = 0, high = table_count(image);
 
-    if (rva.value >= image->size_of_image || !pe_span_slice(image->bytes, image->section_table.value, size, &table))
+    if (rva.value >= image->size_of_image ||
+        !pe_span_slice(image->bytes, image->section_table.value, high * (uint64_t)sizeof(*header), &table))
         return false;
-    for (uint64_t at = 0; at < size; at += sizeof(*header)) {
+    while (low < high) {
         uint32_t fields[3]; /* VirtualSize, VirtualAddress, SizeOfRawData */
-        memcpy(fields, table.data + at + offsetof(struct pe_section_header, virtual_size), sizeof(fields));
+        uint32_t middle = image->is_flat ? low : low + (high - low) / 2;
+        const uint8_t *at = table.data + middle * sizeof(*header);
+        memcpy(fields, at + offsetof(struct pe_section_header, virtual_size), sizeof(fields));
         uint64_t bytes = fields[0] ? fields[0] : fields[2];
-        if (rva.value < fields[1] || rva.value - fields[1] >= align_up(bytes, PAGE))
-            continue;
-        memcpy(header, table.data + at, sizeof(*header));
-        /* Another thread may have written between the two reads. */
-        return header->virtual_address <= rva.value;
+        if (rva.value >= fields[1] && rva.value - fields[1] < align_up(bytes, PAGE)) {
+            memcpy(header, at, sizeof(*header));
+            /* Another thread may have written between the two reads. */
+            return header->virtual_address <= rva.value;
+        }
+        if (image->is_flat || rva.value >= fields[1])
+            low = middle + 1;
+        else
+            high = middle;
     }
     return false;
 }

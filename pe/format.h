@@ -199,7 +199,6 @@ _Static_assert(sizeof(struct pe_nt_headers64) == 264, "NT headers of PE32+");
 /* ---- Section table: right behind the optional header ---- */
 
 #define PE_SECTION_NAME_SIZE 8
-#define PE_SECTION_LIMIT     96 /* more are refused by every Windows (rule 16) */
 
 struct pe_section_header {
     uint8_t name[PE_SECTION_NAME_SIZE]; /* no NUL where all eight are used */

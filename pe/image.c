@@ -294,10 +294,6 @@ static bool check_sections(struct opening *o)
     uint64_t table_end = at + (uint64_t)image->section_count * sizeof(struct pe_section_header);
     struct pe_section_header header;
 
-    if (image->section_count > PE_SECTION_LIMIT)
-        return pe_fail(o->error, .code = PE_LIMIT, .rule = 16, .ladder = PE_LADDER_OFF,
-                       .where = image->nt_headers.value + 6, .got = image->section_count, .want = PE_SECTION_LIMIT,
-                       .text = "too many sections", .ntstatus = PE_STATUS_INVALID_IMAGE_FORMAT);
     if (table_end > image->bytes.size || table_end > image->size_of_image)
         return pe_fail(o->error, .code = PE_TRUNCATED, .rule = 17, .ladder = PE_LADDER_OFF, .where = at, .got = table_end,
                        .want = image->bytes.size < image->size_of_image ? image->bytes.size : image->size_of_image,

@@ -85,7 +85,8 @@ void map_json(FILE *stream, const struct pe_image *image, const char *file)
 {
     static struct map map;
     struct output out;
-    map_build(&map, image);
+    if (!map_build(&map, image))
+        return;
     output_begin(&out, stream, true, "map", file);
     rows_json(&out, &map);
     output_end(&out);
@@ -210,7 +211,8 @@ static int print(const struct pe_image *image, const char *file, bool json)
     if (json)
         map_json(stdout, image, file);
     else {
-        map_build(&map, image);
+        if (!map_build(&map, image))
+            return CLI_USAGE_OR_WORLD;
         output_begin(&out, stdout, false, "map", file);
         map_text(&out, &map, file);
     }

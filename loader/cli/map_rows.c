@@ -1,4 +1,5 @@
 /* Which part of the file comes to lie where in the image, and which parts do not. */
+#include "loader/cli/cli.h"
 #include "loader/cli/map.h"
 #include "loader/cli/symbols.h"
 
@@ -21,7 +22,7 @@ void map_section_name(const struct pe_image *image, const char *name, char *out,
 
 static struct map_row *row_add(struct map *map)
 {
-    pe_assert(map->count < MAP_ROOM);
+    pe_assert(map->count < map->room);
     struct map_row *row = &map->rows[map->count++];
     memset(row, 0, sizeof *row);
     return row;
@@ -67,45 +68,70 @@ static int by_offset(const void *a, const void *b)
     return ((*first)->offset > (*second)->offset) - ((*first)->offset < (*second)->offset);
 }
 
-/* Puts a row for [begin, end) of the file behind the row `after`. */
-static void outside_insert(struct map *map, unsigned after, uint64_t begin, uint64_t end)
-{
-    row_add(map);
-    memmove(&map->rows[after + 2], &map->rows[after + 1], (map->count - 1 - (after + 1)) * sizeof *map->rows);
-    struct map_row *row = &map->rows[after + 1];
-    memset(row, 0, sizeof *row);
-    row->offset = begin;
-    row->bytes = end - begin;
-    strcpy(row->name, outside_name(map->image, begin, end));
-}
+struct outside { uint64_t begin, end; unsigned after; }; /* a part of the file, and the row that it stands behind */
 
-void map_build(struct map *map, const struct pe_image *image)
+/* The parts of the file that no row has. Returns how many. */
+static unsigned outside_find(const struct map *map, struct map_row **sorted, struct outside *outside)
 {
-    static struct map_row *sorted[MAP_ROOM];
-    static struct { uint64_t begin, end; unsigned after; } outside[MAP_ROOM];
-    unsigned parts = 0, count = 0;
-    *map = (struct map){.image = image};
-    regions_add(map);
+    unsigned parts = 0, count = 0, behind = 0;
+    uint64_t at = 0;
     for (unsigned i = 0; i < map->count; i++)
         if (map->rows[i].bytes)
             sorted[parts++] = &map->rows[i];
     qsort(sorted, parts, sizeof *sorted, by_offset);
-    uint64_t at = 0;
-    unsigned behind = 0;
     for (unsigned i = 0; i <= parts; i++) {
-        uint64_t next = i < parts ? sorted[i]->offset : image->bytes.size;
-        if (next > at) {
-            outside[count].begin = at, outside[count].end = next;
-            outside[count++].after = behind;
-        }
+        uint64_t next = i < parts ? sorted[i]->offset : map->image->bytes.size;
+        if (next > at)
+            outside[count++] = (struct outside){at, next, behind};
         if (i < parts && sorted[i]->offset + sorted[i]->bytes > at) {
             at = sorted[i]->offset + sorted[i]->bytes;
             behind = (unsigned)(sorted[i] - map->rows);
         }
     }
-    /* From the last row to the first, so that the rows still to come keep their places. */
-    for (unsigned row = map->count; row-- > 0;)
-        for (unsigned i = count; i-- > 0;)
-            if (outside[i].after == row)
-                outside_insert(map, row, outside[i].begin, outside[i].end);
+    return count;
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const struct outside *first = a, *second = b;
+    if (first->after != second->after)
+        return first->after > second->after ? 1 : -1;
+    return (first->begin > second->begin) - (first->begin < second->begin);
+}
+
+/* From the last row to the first: each moves at most to where the rows behind it have been. */
+static void outside_insert(struct map *map, const struct outside *outside, unsigned count)
+{
+    unsigned to = map->count + count;
+    unsigned from = map->count;
+    map->count = to;
+    while (count) {
+        const struct outside *part = &outside[--count];
+        while (from > part->after + 1)
+            map->rows[--to] = map->rows[--from];
+        struct map_row *row = &map->rows[--to];
+        *row = (struct map_row){.offset = part->begin, .bytes = part->end - part->begin};
+        strcpy(row->name, outside_name(map->image, part->begin, part->end));
+    }
+}
+
+bool map_build(struct map *map, const struct pe_image *image)
+{
+    /* A section has two regions at most, and a gap in front; each part from the file one outside behind it. */
+    unsigned room = 5 * image->section_count + 16;
+    *map = (struct map){.image = image, .room = room, .rows = malloc(room * sizeof *map->rows)};
+    struct map_row **sorted = malloc(room * sizeof *sorted);
+    struct outside *outside = malloc(room * sizeof *outside);
+    bool done = map->rows && sorted && outside;
+    if (done) {
+        regions_add(map);
+        unsigned count = outside_find(map, sorted, outside);
+        pe_assert(count <= room - map->count);
+        qsort(outside, count, sizeof *outside, by_place);
+        outside_insert(map, outside, count);
+    } else
+        cli_say("no memory");
+    free(sorted);
+    free(outside);
+    return done;
 }

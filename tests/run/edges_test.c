@@ -170,7 +170,29 @@ static void with_sections(struct edge *e, unsigned count)
 static void sections_20(struct edge *e) { with_sections(e, 20); }
 static void sections_96(struct edge *e) { with_sections(e, 96); }
 static void sections_97(struct edge *e) { with_sections(e, 97); }
-static void sections_65535(struct edge *e) { with_sections(e, 0xffff); }
+/* As many as the field can count, all within the headers: the first section begins behind the table. */
+static void sections_65535(struct edge *e)
+{
+    const uint32_t count = 0xffff, headers = (e->b.table + count * SEC_BYTES + 0x1ff) & ~0x1ffu;
+    uint32_t rva = (headers + 0xfff) & ~0xfffu;
+    code_answer(e, 42);
+    memmove(e->b.bytes + headers, e->b.bytes + 0x400, 0xc00);
+    memset(e->b.bytes + 0x400, 0, headers - 0x400);
+    e->b.size += headers - 0x400;
+    section_set(e, 0, TEXT_RAW, TEXT_RAW, headers);
+    section_set(e, 1, DATA_RAW, DATA_RAW, headers + 0x400);
+    put32(&e->b, opt(&e->b, OPT_SIZE_OF_HEADERS), headers);
+    put32(&e->b, opt(&e->b, OPT_ENTRY), get32(&e->b, opt(&e->b, OPT_ENTRY)) - e->text + rva);
+    for (uint32_t i = 0; i < count; i++, rva += 0x1000) {
+        put32(&e->b, sec(&e->b, i, SEC_RVA), rva);
+        if (i < 2)
+            continue;
+        put32(&e->b, sec(&e->b, i, SEC_VSIZE), 0x1000);
+        put32(&e->b, sec(&e->b, i, SEC_CHARACTERISTICS), READ_ONLY);
+    }
+    put16(&e->b, nt(&e->b, NT_SECTIONS), (uint16_t)count);
+    put32(&e->b, opt(&e->b, OPT_SIZE_OF_IMAGE), rva);
+}
 
 /* ---- headers ------------------------------------------------------------------------------------------------ */
 
@@ -391,8 +413,8 @@ static const struct edge_row rows[] = {
     {"SizeOfImage above 1 GiB", image_of_1_gib, EXITS, 42, NULL, CORKAMI "bigsec", 0},
     {"20 sections", sections_20, EXITS, 42, NULL, MS, 0},
     {"96 sections", sections_96, EXITS, 42, NULL, MS ": the loader limits the number of sections to 96", 0},
-    {"97 sections", sections_97, REFUSED, FORMAT, "rule 16", MS ": the loader limits the number of sections to 96", 0},
-    {"65535 sections", sections_65535, REFUSED, FORMAT, "rule 16", MS ": the loader limits the number of sections to 96", 0},
+    {"97 sections", sections_97, EXITS, 42, NULL, CORKAMI "maxsecW7 (Vista and later; XP and Wine stop at 96)", 0},
+    {"65535 sections", sections_65535, EXITS, 42, NULL, CORKAMI "maxsecW7 (Vista and later; XP and Wine stop at 96)", 0},
 
     {"section table at an odd place", table_odd, EXITS, 42, NULL, MS ": the table's place is told by SizeOfOptionalHeader", 0},
     {"section table at the headers' end", table_at_headers_end, EXITS, 42, NULL, MS, 0},

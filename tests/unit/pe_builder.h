@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-enum { BUILD_LIMIT = 1 << 18, BUILD_LFANEW = 0x80 };
+enum { BUILD_LIMIT = 3 << 20, BUILD_LFANEW = 0x80 };
 
 /* Offsets from e_lfanew. */
 enum {
