@@ -62,7 +62,7 @@ UNIT_LIMIT := 60
 RUN_LIMIT  := 300
 LANE_LIMIT := 600
 
-.PHONY: check test-all test-lanes check-arrows check-freestanding fuzz fuzz-libfuzzer bench
+.PHONY: check test-all test-samples test-lanes check-arrows check-freestanding fuzz fuzz-libfuzzer bench
 
 check: check-arrows check-freestanding $(UNIT_PROGRAMS) ## the fast checks: who includes whom, and the unit tests
 	@bash tests/run-programs.sh $(UNIT_LIMIT) $(UNIT_PROGRAMS)
@@ -70,6 +70,10 @@ check: check-arrows check-freestanding $(UNIT_PROGRAMS) ## the fast checks: who 
 test-all: check-arrows check-freestanding $(UNIT_PROGRAMS) $(RUN_PROGRAMS) $(LANE_PROGRAMS) $(FUZZ_PROGRAMS) all
 	@bash tests/run-programs.sh $(UNIT_LIMIT) $(UNIT_PROGRAMS) -- $(RUN_LIMIT) $(RUN_PROGRAMS) -- $(LANE_LIMIT) $(LANE_PROGRAMS)
 	@$(FUZZ_RUN)
+
+# PELOAD_DLL_PATH=FOLDER make test-samples: on that set.
+test-samples: $(BUILD)/tests/run/samples_test all ## run only the table of samples, on the DLL set that PELOAD_DLL_PATH names
+	@bash tests/run-programs.sh $(RUN_LIMIT) $(BUILD)/tests/run/samples_test
 
 test-lanes: $(LANE_PROGRAMS) all ## run only the samples on the lanes os and win32, under Wine (skipped where there is none)
 	@bash tests/run-programs.sh $(LANE_LIMIT) $(LANE_PROGRAMS)

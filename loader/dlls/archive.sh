@@ -1,6 +1,7 @@
-# Sourced by fetch.sh, fetch-wine.sh and fetch-musl.sh, with say, fail and the folder $work in place: Debian's archive by apt on private lists,
-# in $apt_private; first_error tells from $log what apt had to say. The machine's package configuration stays as it is, so
-# that i386 packages can be had without a foreign architecture.
+# Sourced by fetch.sh, fetch-wine.sh and fetch-musl.sh, with say, fail and the folder $work in place: Debian's archive by apt on
+# private lists, in $apt_private ($suite, where it is set: of that release, not of this machine's); first_error tells from $log
+# what apt had to say. The machine's package configuration stays as it is, so that i386 packages can be had without a
+# foreign architecture.
 
 # Debian's main archive as this machine reaches it ---------------------------------------------------------------
 # The machine's own entries are carried over, so that its mirror, its proxy and its keys keep working; only the
@@ -12,7 +13,7 @@ mkdir -p "$work/sources" "$work/lists/partial" "$work/cache/archives/partial"
 
 # One-line entries: deb [options] uri suite component...
 one_line_entries() {
-  awk -v suites="$1" '
+  awk -v suites="$1" -v other="${suite:-}" '
     BEGIN { split(suites, list, " "); for (i in list) wanted[list[i]] = 1 }
     $1 != "deb" || /cdrom:/ { next }
     {
@@ -28,13 +29,13 @@ one_line_entries() {
       }
       if (!($3 in wanted)) next
       for (i = 4; i <= NF; i++)
-        if ($i == "main") { print "deb " (options == "" ? "" : "[" options " ] ") $2, $3, "main"; break }
+        if ($i == "main") { print "deb " (options == "" ? "" : "[" options " ] ") $2, other == "" ? $3 : other, "main"; break }
     }' /dev/null "${@:2}"
 }
 
 # deb822 entries: paragraphs of fields; a key may stand in the field itself, on continuation lines.
 paragraph_entries() {
-  awk -v suites="$1" '
+  awk -v suites="$1" -v other="${suite:-}" '
     BEGIN { split(suites, list, " "); for (i in list) wanted[list[i]] = 1 }
     function has(text, word,    words, i) {
       split(text, words, /[ \t\n]+/)
@@ -46,7 +47,7 @@ paragraph_entries() {
       for (i in words) if (words[i] in wanted) found = words[i]
       if (found != "" && has(field["types"], "deb") && has(field["components"], "main") &&
           tolower(field["enabled"]) !~ /no|false|off|0/ && field["uris"] !~ /cdrom:/)
-        print "Types: deb\nURIs:" field["uris"] "\nSuites: " found "\nComponents: main" kept "\n"
+        print "Types: deb\nURIs:" field["uris"] "\nSuites: " (other == "" ? found : other) "\nComponents: main" kept "\n"
       split("", field); kept = ""; name = ""
     }
     FNR == 1 { finish() }
@@ -75,6 +76,8 @@ lists=("$etc"/apt/sources.list.d/*.list)
 paragraphs=("$etc"/apt/sources.list.d/*.sources)
 derive_sources "$codename" || derive_sources "stable oldstable testing unstable sid" ||
   fail "this machine's package sources name no main archive of Debian ${codename:-(unknown release)}"
+
+codename=${suite:-$codename}
 
 apt_private=(-q
   -o APT::Architecture=amd64 -o APT::Architectures=amd64,i386 -o Dir::Etc::SourceList=/dev/null

@@ -4,6 +4,7 @@
 #   ${PELOAD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/peload}/wine-VERSION/{x86_64-windows,i386-windows,nls}
 # with a link `current` to it, and Wine's Unix half (10 MB) for fetch-wine.sh. A set appears by one rename, when it is
 # proved; where it stands already, nothing is done and no network is asked.
+#   PELOAD_DLL_SUITE=trixie fetch.sh    the set of another Debian release, with a link of that name; `current` stays
 set -euo pipefail
 umask 022
 
@@ -13,19 +14,23 @@ fail() { printf 'peload: guest DLL sets: %s\n' "$*" >&2; exit 1; }
 [ -n "${PELOAD_CACHE:-}${XDG_CACHE_HOME:-}${HOME:-}" ] || fail "no place to keep them: set HOME or PELOAD_CACHE"
 cache=${PELOAD_CACHE:-${XDG_CACHE_HOME:-${HOME:-}/.cache}/peload}
 
+suite=${PELOAD_DLL_SUITE:-}
+link=${suite:-current}
+case $link in *[!a-z0-9-]*|wine-*|musl-*|bound|lock|incoming*) fail "PELOAD_DLL_SUITE: $link is no name of a Debian release" ;; esac
+
 is_complete() {
   local file
   for file in {x86_64,i386}-windows/{ntdll,zlib1}.dll nls/locale.nls; do [ -f "$1/$file" ] || return 1; done
 }
 
-is_complete "$cache/current" && exit 0
+is_complete "$cache/$link" && exit 0
 
 mkdir -p "$cache" 2>/dev/null || fail "cannot make the folder $cache"
 cache=$(cd "$cache" && pwd -P)
 # One at a time: a second run waits here, and then finds the set in its place.
 exec 9>"$cache/lock"
 flock 9
-is_complete "$cache/current" && exit 0
+is_complete "$cache/$link" && exit 0
 
 work=
 trap '[ -z "$work" ] || rm -rf "$work"' EXIT
@@ -33,15 +38,15 @@ trap 'exit 1' INT TERM HUP
 rm -rf "$cache"/incoming.*          # left by a run that was killed: the lock is ours, so nobody works there
 work=$(mktemp -d "$cache/incoming.XXXXXX")
 
-point_current_to() {
-  ln -s "$1" "$work/current"
-  mv -T "$work/current" "$cache/current"
+point_to() {
+  ln -s "$1" "$work/link"
+  mv -T "$work/link" "$cache/$link"
 }
 
 # A set that stands there without its link needs no network either.
 for set in $(cd "$cache" && printf '%s\n' wine-* | sort -rV); do
-  if is_complete "$cache/$set"; then
-    point_current_to "$set"
+  if [ -z "$suite" ] && is_complete "$cache/$set"; then
+    point_to "$set"
     say "using $cache/$set"
     exit 0
   fi
@@ -68,6 +73,11 @@ fi
 version=$(comm -12 <(sed 's/+b[0-9]*$//' "$work/amd64" | sort -u) <(sed 's/+b[0-9]*$//' "$work/i386" | sort -u) |
   sort -V | tail -n 1)
 [ -n "$version" ] || fail "libwine has different versions for amd64 and i386 in this archive"
+if is_complete "$cache/wine-$version"; then # it stands there already, under another link
+  point_to "wine-$version"
+  say "using $cache/wine-$version"
+  exit 0
+fi
 full_version() { grep -Fx -e "$version" "$work/$1" || grep -F -e "$version+b" "$work/$1" | sort -V | tail -n 1; }
 
 free_kb=$(df -Pk "$work" | awk 'NR == 2 { print $4 }')
@@ -120,5 +130,5 @@ done
 
 rm -rf "$cache/wine-$version"       # only an incomplete one can stand there
 mv -T "$set" "$cache/wine-$version"
-point_current_to "wine-$version"
+point_to "wine-$version"
 say "$(du -sh "$cache/wine-$version" | cut -f 1) in $cache/wine-$version ($SECONDS s)"

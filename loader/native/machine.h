@@ -17,6 +17,9 @@ enum { NATIVE_STUB_BYTES = 16 }; /* what of a function native_stub_number looks 
 /* Is this a system-call stub of Wine's ntdll? Then the call's number. */
 bool native_stub_number(const uint8_t *code, uint32_t *number);
 
+/* Does this KiUserApcDispatcher take everything from the stack (Windows, Wine 10.0), or from registers and words (8.0)? */
+bool native_apc_on_stack(const uint8_t *code);
+
 enum { NATIVE_MISSING_SIZE = 32 };
 /* Code that calls target(dll, name, caller's return address), for at most NATIVE_MISSING_SIZE bytes. */
 void native_missing_write(uint8_t *code, uintptr_t dll, uintptr_t name, uintptr_t target);

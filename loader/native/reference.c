@@ -69,11 +69,13 @@ bool native_reference_open(struct ld_error *error)
     /* Before a thread's own code begins, ntdll's signal_start_thread clears 0xF0000 bytes of its stack without touching
      * the pages in order, as it may on Wine's stacks, which are committed as a whole. */
     nt_process.stack_whole = true;
-    nt_process.apc_routine_last = true;
     uintptr_t unix_call = unix_call_make();
     if (!unix_call)
         return ld_fail_host(error, LD_START, NULL, HOST_NO_MEMORY, "no memory for the way to Unix");
-    return native_ntdll_connect(unix_call, error) && entries_take(error);
+    if (!native_ntdll_connect(unix_call, error) || !entries_take(error))
+        return false;
+    nt_process.apc_form = native_apc_on_stack((const uint8_t *)nt_process.apc_entry) ? NT_APC_ON_STACK : NT_APC_ROUTINE_LAST;
+    return true;
 }
 
 bool native_reference_program(struct ld_error *error)

@@ -107,7 +107,9 @@ struct nt_process_state {
     uintptr_t control_entry;     /* where a thread for Ctrl+C begins; 0: the lane has none */
     uintptr_t thread_entry;      /* LdrInitializeThunk of the guest half */
     size_t stack_reserve, stack_commit; /* of the EXE: for threads that name no size */
-    bool apc_routine_last;       /* apc_entry takes the routine behind its arguments, as NT's does, not before them */
+    /* What apc_entry takes: our guest half's words; a routine behind its arguments (Wine 8.0); everything on the stack, the
+     * context last, as Windows and later versions of Wine have it. */
+    enum nt_apc_form { NT_APC_OURS, NT_APC_ROUTINE_LAST, NT_APC_ON_STACK } apc_form;
     bool stack_whole;            /* stacks of 1 MiB at least, committed to their guard page */
     uintptr_t thread_start;      /* RtlUserThreadStart of the guest half */
     char image_path[4096];       /* unix path of the EXE */

@@ -23,6 +23,13 @@ bool native_stub_number(const uint8_t *code, uint32_t *number)
     return true;
 }
 
+/* mov (%rsp),%rcx */
+bool native_apc_on_stack(const uint8_t *code)
+{
+    static const uint8_t form[] = {0x48, 0x8b, 0x0c, 0x24};
+    return !memcmp(code, form, sizeof form);
+}
+
 /* mov $dll,%rcx; mov $name,%rdx; mov $target,%rax; jmp *%rax: the return address stays the caller's. */
 void native_missing_write(uint8_t *code, uintptr_t dll, uintptr_t name, uintptr_t target)
 {

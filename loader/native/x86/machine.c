@@ -20,6 +20,13 @@ bool native_stub_number(const uint8_t *code, uint32_t *number)
     return true;
 }
 
+/* lea 0x14(%esp),%ebx; pop %eax */
+bool native_apc_on_stack(const uint8_t *code)
+{
+    static const uint8_t form[] = {0x8d, 0x5c, 0x24, 0x14, 0x58};
+    return !memcmp(code, form, sizeof form);
+}
+
 /* push $name; push $dll; mov $target,%eax; call *%eax: the caller's return address is the third argument. */
 void native_missing_write(uint8_t *code, uintptr_t dll, uintptr_t name, uintptr_t target)
 {

@@ -211,13 +211,33 @@ bool nt_arch_push_exception(struct nt_context *context, const struct nt_exceptio
     return true;
 }
 
+/* The context with the routine and its arguments in its home fields, and behind it a machine frame for unwinders. */
+static bool push_apc_as_windows(struct nt_context *context, const struct nt_apc *apc, uintptr_t dispatcher)
+{
+    struct { struct nt_context context; uint64_t machine[5], pad; } frame;
+    _Static_assert(offsetof(__typeof__(frame), machine) == 0x4d0, "KiUserApcDispatcher");
+    memset(&frame, 0, sizeof frame);
+    frame.context = *context;
+    const uint64_t home[4] = {apc->argument[0], apc->argument[1], apc->argument[2], apc->routine};
+    memcpy(&frame.context, home, sizeof home);
+    memcpy(frame.machine, (uint64_t[]){context->rip, context->cs, context->eflags, context->rsp, context->ss}, sizeof frame.machine);
+    uintptr_t at = (context->rsp - sizeof frame) & ~(uintptr_t)15;
+    if (!nt_write((void *)at, &frame, sizeof frame))
+        return false;
+    context->rsp = at;
+    context->rip = dispatcher;
+    return true;
+}
+
 /* Our guest half's apc entry: rcx = CONTEXT to go on with, rdx rdi.. as (context, routine, argument 1..3). */
 bool nt_arch_push_apc(struct nt_context *context, const struct nt_apc *apc, uintptr_t dispatcher)
 {
     struct { uint64_t home[4], fifth, pad; struct nt_context context; } frame;
     memset(&frame, 0, sizeof frame);
     frame.context = *context;
-    const unsigned last = nt_process.apc_routine_last;
+    if (nt_process.apc_form == NT_APC_ON_STACK)
+        return push_apc_as_windows(context, apc, dispatcher);
+    const unsigned last = nt_process.apc_form == NT_APC_ROUTINE_LAST;
     frame.fifth = last ? apc->routine : apc->argument[2];
     uintptr_t at = ((context->rsp - sizeof frame) & ~(uintptr_t)63);
     uintptr_t saved = at + offsetof(__typeof__(frame), context);

@@ -200,14 +200,35 @@ bool nt_arch_push_exception(struct nt_context *context, const struct nt_exceptio
     return true;
 }
 
+/* The routine, its three arguments, whether alerts are asked for again, and the context itself. */
+static bool push_apc_as_windows(struct nt_context *context, const struct nt_apc *apc, uintptr_t dispatcher)
+{
+    struct { uint32_t routine, argument[3], alertable; struct nt_context context; } frame;
+    _Static_assert(offsetof(__typeof__(frame), context) == 0x14, "KiUserApcDispatcher");
+    memset(&frame, 0, sizeof frame);
+    frame.routine = (uint32_t)apc->routine;
+    for (int i = 0; i < 3; i++)
+        frame.argument[i] = (uint32_t)apc->argument[i];
+    frame.alertable = 1;
+    frame.context = *context;
+    uint32_t at = (context->esp - (uint32_t)sizeof frame) & ~15u;
+    if (!nt_write((void *)(uintptr_t)at, &frame, sizeof frame))
+        return false;
+    context->esp = at;
+    context->eip = (ULONG)dispatcher;
+    return true;
+}
+
 /* peload_apc(context, routine, argument 1..3), stdcall. */
 bool nt_arch_push_apc(struct nt_context *context, const struct nt_apc *apc, uintptr_t dispatcher)
 {
+    if (nt_process.apc_form == NT_APC_ON_STACK)
+        return push_apc_as_windows(context, apc, dispatcher);
     struct { uint32_t back, context_pointer, word[4], pad[2]; struct nt_context context; } frame;
     uint32_t at = (context->esp - (uint32_t)sizeof frame) & ~15u;
     memset(&frame, 0, sizeof frame);
     frame.context_pointer = at + (uint32_t)offsetof(__typeof__(frame), context);
-    const bool last = nt_process.apc_routine_last;
+    const bool last = nt_process.apc_form == NT_APC_ROUTINE_LAST;
     frame.word[last ? 3 : 0] = (uint32_t)apc->routine;
     for (int i = 0; i < 3; i++)
         frame.word[last ? i : i + 1] = (uint32_t)apc->argument[i];
