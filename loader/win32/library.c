@@ -21,7 +21,7 @@ struct ld_module *win32_module_named(const WCHAR *given)
     char full[LD_PATH_ROOM + 8];
     WCHAR wide[LD_PATH_ROOM];
     bool is_path = wcspbrk(given, L"\\/:") != NULL;
-    if (is_path && !GetFullPathNameW(given, LD_PATH_ROOM, wide, NULL))
+    if (is_path && !win32_path_full(given, wide))
         return NULL;
     if (!win32_path_host(is_path ? wide : given, full, LD_PATH_ROOM) || !*full)
         return NULL;

@@ -109,7 +109,7 @@ static struct ld_module *map(const WCHAR *name, DWORD flags, bool *pass, struct 
     }
     if (!is_path && win32_context_redirect(name, full, LD_PATH_ROOM))
         is_path = true;
-    else if (is_path && !GetFullPathNameW(name, LD_PATH_ROOM, full, NULL))
+    else if (is_path && !win32_path_full(name, full))
         *pass = true;
     /* "name." has no extension, which a full path does not tell any more. */
     *pass |= (is_path && is_for_system(full)) || !win32_path_host(is_path ? full : name, path, sizeof path - 8);

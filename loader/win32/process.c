@@ -40,6 +40,13 @@ bool win32_path_host(const WCHAR *wide, char *path, size_t room)
     return true;
 }
 
+/* Windows answers with the room that it needs where it is too little, and then writes nothing. */
+bool win32_path_full(const WCHAR *path, WCHAR *full)
+{
+    DWORD length = GetFullPathNameW(path, LD_PATH_ROOM, full, NULL);
+    return length && length < LD_PATH_ROOM;
+}
+
 /* What this lane cannot have is told where the step would have been. */
 static void skipped(const char *what, const char *why)
 {

@@ -68,9 +68,10 @@ static void add_system(void)
 static void add_current_and_path(void)
 {
     static WCHAR wide[32768];
-    if (!is_set && GetCurrentDirectoryW(LD_PATH_ROOM, wide))
+    DWORD length = is_set ? 0 : GetCurrentDirectoryW(LD_PATH_ROOM, wide);
+    if (length && length < LD_PATH_ROOM)
         add_wide(wide);
-    DWORD length = GetEnvironmentVariableW(L"PATH", wide, sizeof wide / sizeof *wide);
+    length = GetEnvironmentVariableW(L"PATH", wide, sizeof wide / sizeof *wide);
     for (WCHAR *at = wide, *end; length && length < sizeof wide / sizeof *wide && *at; at = end) {
         end = at + wcscspn(at, L";");
         if (*end)

@@ -134,5 +134,6 @@ void win32_tls_give(struct loader *loader, struct ld_module *module);
 /* process.c: UTF-8 and '/' <-> UTF-16 and '\'. False: too long, or no such text. */
 bool win32_path_wide(const char *path, WCHAR *wide, size_t room);
 bool win32_path_host(const WCHAR *wide, char *path, size_t room);
+bool win32_path_full(const WCHAR *path, WCHAR *full); /* LD_PATH_ROOM characters */
 
 #endif
