@@ -117,9 +117,8 @@ static bool is_more_by_execution(const char *rights, const char *planned)
 }
 
 /* Why pages of one side may be other than those of the other: which of the two differs from its section's header, and how. */
-static const char *rights_cause(const struct comparison *comparison, const char *a, const char *b, const char *planned)
+static const char *rights_cause(const char *a, const char *b, const char *planned)
 {
-    (void)comparison;
     if (is_more_by_execution(a, planned) || is_more_by_execution(b, planned))
         /* A program without NX_COMPAT runs with data execution prevention off (x86 only): each page that can be read can be
          * executed; which loader shows that in the pages' rights is its business. */
@@ -130,7 +129,9 @@ static const char *rights_cause(const struct comparison *comparison, const char 
 static void rights_compare(struct comparison *comparison, struct module *a, struct module *b)
 {
     const json_t *left = json_object_get(a->json, "protections"), *right = json_object_get(b->json, "protections");
-    bool nx = member_hex(json_object_get(a->json, "headers"), "dll_characteristics") & 0x100;
+    /* The program decides for the whole process. */
+    const struct module *program = comparison->a.program;
+    bool nx = !program || member_hex(json_object_get(program->json, "headers"), "dll_characteristics") & 0x100;
     uint64_t limit = a->size < b->size ? a->size : b->size;
     for (uint64_t rva = 0, end; rva < limit && left && right; rva = end) {
         const char *section, *planned = planned_at(json_object_get(a->json, "sections"), rva, &section);
@@ -142,7 +143,7 @@ static void rights_compare(struct comparison *comparison, struct module *a, stru
             comparison->matched.ranges++;
             continue;
         }
-        const char *cause = comparison->a.is_64 || nx ? NULL : rights_cause(comparison, x, y, planned);
+        const char *cause = comparison->a.is_64 || nx ? NULL : rights_cause(x, y, planned);
         difference_add(comparison, CLASS_PROTECTION, PLACE_AT(a, rva, end - rva), x, y, cause, "rights of %s, planned %s", section, planned);
     }
 }

@@ -5,16 +5,20 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What peload answers itself on the lane win32, because DLLs that it loaded by hand are unknown to the system
- * (loader/win32/redirect table; README, "Lanes"). */
+/* What peload answers itself on the lane win32, because DLLs that it loaded by hand are unknown to the system: the tables behind
+ * win32_redirect (loader/win32). */
 static bool is_loader_call(const char *name)
 {
-    static const char *const begin[] = {"LoadLibrary", "GetModuleHandle", "GetModuleFileName", "GetProcAddress", "FreeLibrary",
-                                        "LdrLoadDll", "LdrUnloadDll", "LdrGet", "DisableThreadLibraryCalls", "FindResource",
-                                        "LoadResource", "SizeofResource", "LockResource", "EnumResource", "ExitProcess", "LoadString",
-                                        "RtlPcToFileHeader", "FreeLibraryAndExitThread", "LdrAddRefDll", "LdrFindResource"};
-    for (size_t i = 0; i < sizeof begin / sizeof *begin; i++)
-        if (!strncmp(name, begin[i], strlen(begin[i])))
+    static const char *const names[] = {
+        "AddDllDirectory", "DisableThreadLibraryCalls", "EnumResourceLanguagesA", "EnumResourceLanguagesW", "EnumResourceNamesA",
+        "EnumResourceNamesW", "EnumResourceTypesA", "EnumResourceTypesW", "FindResourceA", "FindResourceExA", "FindResourceExW",
+        "FindResourceW", "FreeLibrary", "FreeLibraryAndExitThread", "GetCurrentActCtx", "GetModuleFileNameA", "GetModuleFileNameW",
+        "GetModuleHandleA", "GetModuleHandleExA", "GetModuleHandleExW", "GetModuleHandleW", "GetProcAddress", "LdrRegisterDllNotification",
+        "LdrResolveDelayLoadedAPI", "LdrUnregisterDllNotification", "LoadLibraryA", "LoadLibraryExA", "LoadLibraryExW", "LoadLibraryW",
+        "LoadResource", "RemoveDllDirectory", "ResolveDelayLoadedAPI", "RtlPcToFileHeader", "SetDefaultDllDirectories", "SetDllDirectoryA",
+        "SetDllDirectoryW", "SizeofResource"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(name, names[i]))
             return true;
     return false;
 }
