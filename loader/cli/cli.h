@@ -13,8 +13,9 @@
  *   linux/        run.c: `run` on the native lane; steps.c, told.c: --steps, --handles; spawn.c, wine.c: `spawn` through Wine; ps.c, handles.c:
  *                 sessions seen from outside; places.c: where the DLL set, our own DLLs
  *                 and drive C: are; report.c: an exception that nobody handled; source.c, machine.c
+ *                 x64/: snapshot.c, wine_snapshot.c, compare.c: `snapshot` and `compare`, the 64-bit host's alone
  *   win32/        entry.c: the two beginnings; run.c, stub.c, child.c: `run` as parent, the child's EXE, and as child;
- *                 spawn.c: the normal paths; words.c: the command line; source.c, machine.c */
+ *                 spawn.c: the normal paths; snapshot.c; words.c: the command line; source.c, machine.c */
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 

@@ -93,7 +93,6 @@ struct comparison {
 
 /* Compares; the documents are the comparison's from then on. False: no memory. */
 bool compare_documents(struct comparison *comparison);
-void compare_sort(struct comparison *comparison);
 void compare_close(struct comparison *comparison);
 /* only: a class, or CLASS_COUNT for all. */
 void compare_write(const struct comparison *comparison, enum compare_class only, struct json *json);
@@ -109,6 +108,7 @@ struct place { const struct module *module; bool has_rva; uint64_t rva, size; };
 /* cause NULL: unexplained, whatever the class says. a and b are copied, may be NULL; the rest is printf's. */
 __attribute__((format(printf, 7, 8))) void difference_add(struct comparison *comparison, enum compare_class class, struct place place,
                                                           const char *a, const char *b, const char *cause, const char *format, ...);
+void compare_sort(struct comparison *comparison);
 /* Do the two sides run on one system (native and reference: our kernel; win32 and os: Windows or Wine)? */
 bool same_system(const struct comparison *comparison);
 bool is_lane(const struct document *document, const char *lane);

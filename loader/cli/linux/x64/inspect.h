@@ -15,7 +15,7 @@ struct cli_snapshot {
 
 /* One lane's snapshot. 0, CLI_NOT_LOADABLE (where json has something: the exit alone), or another exit status. */
 int cli_snapshot_take(const struct cli_snapshot *wish, struct json *json);
-/* The same for the lane os. */
+/* The same for the lanes os and win32. */
 int cli_wine_snapshot(const struct cli_snapshot *wish, struct json *json);
 bool cli_lane_known(const char *lane);
 bool cli_moment_known(const char *at);
