@@ -15,8 +15,8 @@ enum ps_operation {
     PS_THREAD_CREATE,   /* start, parameter, flags, commit, reserve; answer: thread */
     PS_THREAD_END,      /* thread; argument 0: exit status */
     PS_THREAD_SUSPEND,  /* thread; answer: argument 0, the count before */
-    PS_CONTEXT_GET,     /* thread; argument 0: flags; data: the context */
-    PS_CONTEXT_SET,     /* thread; data */
+    PS_CONTEXT_GET,     /* thread; data: a context of its width, whose flags say what is wanted; the answer in its place */
+    PS_CONTEXT_SET,     /* thread; data: likewise */
     PS_MEMORY_FIRST,
     PS_ALLOCATE = PS_MEMORY_FIRST, /* base, size, type, protection, limit; answer: base, size */
     PS_FREE,            /* base, size, type; answer: base, size */
