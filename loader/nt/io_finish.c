@@ -115,19 +115,21 @@ static void later_end(struct io_later *later, NTSTATUS status, ULONG_PTR informa
     free(later);
 }
 
-/* Waits until something may go on; all[] gets every operation under way. False: no memory for now. */
-static bool later_wait(struct io_later ***all, unsigned *count, struct pollfd **polled, bool *look)
+/* Waits until something may go on; all[] gets every operation under way. *woken: whoever woke this thread may have meant an
+ * operation that came after the list was made, so that the next list is looked through as a whole, without waiting.
+ * False: no memory for now. */
+static bool later_wait(struct io_later ***all, unsigned *count, struct pollfd **polled, bool *woken)
 {
     pthread_mutex_lock(&later_mutex);
     *count = later_count;
     *all = malloc((*count + 1) * sizeof **all);
     *polled = malloc((*count + 1) * sizeof **polled);
     unsigned at = 0;
-    int timeout = -1;
+    int timeout = *woken ? 0 : -1;
     for (struct io_later *later = later_first; later && *all && *polled; later = later->next, at++) {
         (*all)[at] = later;
         (*polled)[at] = (struct pollfd){.fd = later->events ? later->fd : -1, .events = later->events};
-        if (!later->events)
+        if (!later->events && timeout < 0)
             timeout = POLL_MS;
         if (later->cancelled)
             timeout = 0;
@@ -137,8 +139,8 @@ static bool later_wait(struct io_later ***all, unsigned *count, struct pollfd **
         return false;
     (*polled)[at] = (struct pollfd){.fd = later_wake, .events = POLLIN};
     poll(*polled, at + 1, timeout);
-    *look = (*polled)[at].revents;
-    if (*look) {
+    *woken = (*polled)[at].revents;
+    if (*woken) {
         eventfd_t value;
         eventfd_read(later_wake, &value);
     }
@@ -148,12 +150,12 @@ static bool later_wait(struct io_later ***all, unsigned *count, struct pollfd **
 static void *later_main(void *unused)
 {
     (void)unused;
-    for (;;) {
+    for (bool woken = false;;) {
         struct io_later **all;
         struct pollfd *polled;
         unsigned count;
-        bool look;
-        if (later_wait(&all, &count, &polled, &look)) {
+        bool look = woken;
+        if (later_wait(&all, &count, &polled, &woken)) {
             for (unsigned i = 0; i < count; i++) {
                 ULONG_PTR information = 0;
                 NTSTATUS status = STATUS_PENDING;
