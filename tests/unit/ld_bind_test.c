@@ -95,6 +95,66 @@ static void lookup_table_may_be_missing(void **state)
     }
 }
 
+/* What an earlier run is said to have found. The one module of which it is asked imports two functions of b.dll. */
+static struct {
+    struct ld_module *targets[2];
+    struct ld_binding_run runs[2];
+    uint32_t rvas[2];
+    uint8_t indexes[2];
+    uint16_t needs[1];
+    struct ld_bindings bindings;
+} memory;
+
+static bool recall(struct loader *loader, struct ld_module *module, struct ld_bindings *found)
+{
+    if (!ld_name_equal(module->name, "a.dll"))
+        return false;
+    memory.targets[0] = ld_module_by_name(loader, "b.dll");
+    memory.targets[1] = NULL; /* not loaded */
+    *found = memory.bindings;
+    return true;
+}
+
+/* Every number is held against the images: what does not fit is looked up as if nothing were known. */
+static void false_memory_costs_a_look_up(void **state)
+{
+    enum { RIGHT, RUN_BEYOND, RUN_WRAPS, SLOT_IN_NO_MEMORY, TOO_FEW, TOO_MANY, NO_SUCH_TARGET, NOT_LOADED, RVA_BEYOND, NO_SUCH_NEED, WAYS };
+    (void)state;
+    for (unsigned way = RIGHT; way < WAYS; way++) {
+        struct process process;
+        process_open(&process);
+        process.trace.mask &= ~(1u << LD_BIND);
+        process_add(&process, "/app/b.dll", &(struct ld_make){.exports = {{"a", 0}, {"c", 0}, {"d", 0}}, .pointers = 1});
+        const struct ld_made *made = process_add(&process, "/app/a.dll", &(struct ld_make){.imports = {{"b", {"d", "a"}}}});
+        process.loader.recall = recall;
+        memory.runs[0] = (struct ld_binding_run){made->iat, 2};
+        memory.rvas[0] = 0x1004, memory.rvas[1] = 0x1008; /* not what a look-up would find */
+        memory.indexes[0] = memory.indexes[1] = 0;
+        memory.needs[0] = 0;
+        memory.bindings = (struct ld_bindings){.targets = memory.targets, .target_count = 2, .runs = memory.runs, .run_count = 1,
+            .slot_count = 2, .rvas = memory.rvas, .indexes = memory.indexes, .needs = memory.needs, .need_count = 1};
+        switch (way) {
+        case RUN_BEYOND: memory.runs[0].slot = 0xffffff8; break;
+        case RUN_WRAPS: memory.runs[0] = (struct ld_binding_run){0xfffffff8, 2}; break;
+        case SLOT_IN_NO_MEMORY: memory.runs[0].count = 0x20000000; break;
+        case TOO_FEW: memory.bindings.slot_count = 1; break;
+        case TOO_MANY: memory.runs[0].count = 1; break;
+        case NO_SUCH_TARGET: memory.indexes[1] = 2; break;
+        case NOT_LOADED: memory.indexes[1] = 1; break;
+        case RVA_BEYOND: memory.rvas[1] = 0x7fffffff; break;
+        case NO_SUCH_NEED: memory.needs[0] = 2; break;
+        }
+        struct ld_module *a = load(&process, "a"), *b = ld_module_by_name(&process.loader, "b.dll");
+        assert_non_null(a);
+        assert_int_equal(a->imports, 2);
+        assert_int_equal(a->need_count, 1);
+        assert_ptr_equal(a->needs[0], b);
+        assert_int_equal(image_u64(&process, a, made->iat), b->base + (way == RIGHT ? 0x1004 : 0x1020));
+        assert_int_equal(image_u64(&process, a, made->iat + 8), b->base + (way == RIGHT ? 0x1008 : 0x1000));
+        process_close(&process);
+    }
+}
+
 static void forwarders_are_followed(void **state)
 {
     struct process process;
@@ -385,6 +445,7 @@ int main(void)
         cmocka_unit_test(lookup_table_may_be_missing), cmocka_unit_test(forwarders_are_followed),
         cmocka_unit_test(symbols_of_a_running_process), cmocka_unit_test(forwarder_loops_are_refused),
         cmocka_unit_test(odd_forwarders_are_refused),  cmocka_unit_test(redirection_comes_first),
+        cmocka_unit_test(false_memory_costs_a_look_up),
         cmocka_unit_test(real_slots_are_proved_backwards),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
