@@ -347,6 +347,7 @@ int main(int argc, char **argv)
     static const struct { const char *machine, *elf; } machines[] = {{"x64", "elf_hello"}, {"x86", "elf_hello32"}};
     const char *build = argc > 1 ? argv[1] : "build";
     char peload[4096], drive[4096];
+    setvbuf(stdout, NULL, _IOLBF, 0); /* it takes minutes: each line as it comes, also into a file */
     snprintf(peload, sizeof peload, "%s/peload", build);
     snprintf(drive, sizeof drive, "%s/bench/drive_c", build);
     setenv("PELOAD_DRIVE_C", drive, 0);
