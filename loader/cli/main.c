@@ -18,15 +18,15 @@ static const char help[] =
     "Usage: peload COMMAND [OPTIONS] FILE [ARGUMENTS]\n"
     "\n"
     "Commands (each has its own --help)\n"
-    "  run    load FILE by hand and run it (Linux: in this process, Windows: in a child); no sandbox: it has your rights\n"
-    "  spawn  have the operating system's own loader start FILE (Linux: Wine's), for comparison\n"
-    "  info   print headers and tables of FILE; nothing of it is executed\n"
-    "  compare   two lanes of FILE side by side, every difference explained or not\n"
-    "  snapshot  start FILE, look at the process from outside at one moment, and print what lies in its memory as JSON\n"
-    "  map    print the planned layout of FILE: file offsets beside addresses in the image\n"
+    "  run        load FILE by hand and run it (Linux: in this process, Windows: in a child); no sandbox: it has your rights\n"
+    "  spawn      have the operating system's own loader start FILE (Linux: Wine's), for comparison\n"
+    "  info       print headers and tables of FILE; nothing of it is executed\n"
+    "  map        print the planned layout of FILE: file offsets beside addresses in the image\n"
     "  diff-maps  load FILE, start nothing, and print the memory map before and after each step\n"
-    "  ps       the programs that run here now, who created whom\n"
-    "  handles  the handle table of one of them\n"
+    "  snapshot   start FILE, look at the process from outside at one moment, and print what lies in its memory as JSON\n"
+    "  compare    two lanes of FILE side by side, every difference explained or not\n"
+    "  ps         the programs that run here now, who created whom\n"
+    "  handles    the handle table of one of them\n"
     "\n"
     "Exit status of `run`: the low eight bits of the guest's exit code, or 1 where these are 0 and the code is not;\n"
     "so 0xC0000005 gives 5. --status-file keeps all 32 bits. peload's own: 125 wrong use or a fault of the machine,\n"
@@ -35,11 +35,10 @@ static const char help[] =
 static const struct command {
     const char *name;
     int (*function)(int count, char **arguments);
-} commands[] = {{"run", cli_run}, {"spawn", cli_spawn}, {"info", cli_info}, {"map", cli_map},
-                {"ps", cli_ps}, {"handles", cli_handles},
-                {"snapshot", cli_snapshot},
-                {"compare", cli_compare},
-                {"diff-maps", cli_diff_maps},
+} commands[] = {{"run", cli_run},           {"spawn", cli_spawn},       {"info", cli_info},
+                {"map", cli_map},           {"diff-maps", cli_diff_maps}, {"snapshot", cli_snapshot},
+                {"compare", cli_compare},   {"ps", cli_ps},             {"handles", cli_handles},
+                /* not for people: how a guest's CreateProcess starts the host of its child */
                 {".member", cli_member}};
 
 int cli_usage(const char *command)
@@ -61,7 +60,7 @@ int main(int count, char **arguments)
         return cli_usage(NULL);
     }
     if (optind == count) {
-        cli_say("no command: run, spawn, info, map, ps or handles");
+        cli_say("no command");
         return cli_usage(NULL);
     }
     const char *word = arguments[optind];
