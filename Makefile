@@ -11,10 +11,14 @@ DESTDIR :=
 PELOAD32 := 1
 # V=1 shows the whole commands.
 V :=
+# What `test` and `demo` build at the same time, where nobody said it with -j.
+JOBS := $(shell nproc)
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
+# In recipes alone: there MAKEFLAGS holds what the command line said.
+PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS))
 
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-5s %s\n' '$1' '$2')
@@ -300,11 +304,11 @@ deps-wine: deps ## fetch a private Wine, x64 and x86, for the lanes os and win32
 test: deps ## set up, build and run every test
 	-@$(MAKE) --no-print-directory deps-page
 	@bash loader/dlls/fetch-wine.sh || echo "peload: the tests of the lanes os and win32 will be skipped"
-	@$(MAKE) --no-print-directory all
-	@$(MAKE) --no-print-directory test-all
+	@$(MAKE) --no-print-directory $(PARALLEL) all
+	@$(MAKE) --no-print-directory $(PARALLEL) test-all
 
 demo: deps ## set up, build and load one EXE, telling the story
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory $(PARALLEL) all
 	$(BUILD)/peload run -v $(BUILD)/samples/x64/hello.exe one "two words"
 
 install: all ## install below PREFIX (default /usr/local), under DESTDIR
