@@ -4,6 +4,7 @@
  *
  * Timers have no thread of their own: a due time lies in the timer, and everybody who looks at it, or sleeps for it,
  * fires it when it is due (ke_timer.c). */
+#include "loader/nt/ex.h"
 #include "loader/nt/ke_private.h"
 
 #include <assert.h>
@@ -291,6 +292,27 @@ static bool alarm_set(const struct nt_thread_object *self, const struct ke_wait 
     return set;
 }
 
+/* An idle processor takes tens of microseconds to wake up, longer than most answers between two processes take: the first
+ * moments of a wait are watched, where there is another processor to be watched. Who waited in vain watches less often. */
+static void watch_briefly(const uint32_t *word)
+{
+    enum { LOOKS = 1500, RARELY = 32 };
+    static __thread unsigned skip, skipped;
+    if (skipped < skip) {
+        skipped++;
+        return;
+    }
+    skipped = 0;
+    for (int i = 0; i < LOOKS; i++) {
+        if (__atomic_load_n(word, __ATOMIC_ACQUIRE)) {
+            skip = 0;
+            return;
+        }
+        __builtin_ia32_pause();
+    }
+    skip = skip < RARELY ? 2 * skip + 1 : RARELY;
+}
+
 static NTSTATUS sleep_until_woken(struct nt_thread_object *self, const struct ke_wait *wait)
 {
     struct ke_time deadline, alarm;
@@ -306,6 +328,8 @@ static NTSTATUS sleep_until_woken(struct nt_thread_object *self, const struct ke
         }
         bool limited = alarm_set(self, wait, &deadline, &alarm);
         nt_unlock();
+        if (ex_processor_count() > 1)
+            watch_briefly(&self->futex);
         if (!__atomic_load_n(&self->futex, __ATOMIC_ACQUIRE))
             ob_futex_wait(&self->futex, ASLEEP, limited ? &alarm.at : NULL, limited && alarm.realtime);
         if (__atomic_load_n(&self->futex, __ATOMIC_ACQUIRE) == WOKEN)
