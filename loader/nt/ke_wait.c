@@ -310,7 +310,7 @@ static void watch_briefly(const uint32_t *word)
         }
         __builtin_ia32_pause();
     }
-    skip = skip < RARELY ? 2 * skip + 1 : RARELY;
+    skip = 2 * skip + 1 < RARELY ? 2 * skip + 1 : RARELY;
 }
 
 static NTSTATUS sleep_until_woken(struct nt_thread_object *self, const struct ke_wait *wait)
