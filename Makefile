@@ -43,8 +43,12 @@ PACKAGES := gcc libc6-dev make gcc-multilib \
 
 sources = $(sort $(wildcard $1))
 
+# The kernel's areas (loader/nt/README.md).
+KERNEL_AREAS := ob ke mm ps io cm ex view
+
 CORE_SOURCES := $(call sources,pe/*.c loader/*.c loader/inspect/*.c loader/cli/*.c loader/cli/report/*.[cS])
-LINUX_SOURCES := $(call sources,loader/host/linux/*.c loader/nt/*.c loader/native/*.c loader/cli/linux/*.c)
+LINUX_SOURCES := $(call sources,loader/host/linux/*.c loader/nt/*.c $(KERNEL_AREAS:%=loader/nt/%/*.c) \
+                 loader/native/*.c loader/cli/linux/*.c)
 # Of the kernel, Windows needs nothing but the names of its statuses.
 WINDOWS_SOURCES := $(call sources,loader/host/win32/*.c loader/win32/*.c loader/inspect/win32/*.c loader/cli/win32/*.c) loader/nt/status.c
 SIM_SOURCES  := $(call sources,loader/host/sim/*.c)

@@ -15,10 +15,18 @@ loader/host/linux/           | loader/host\.h loader/host/[a-z]+\.h loader/host/
 loader/host/win32/           | loader/host\.h loader/host/[a-z0-9]+\.h loader/host/win32/                | any
 loader/host/sim/             | loader/host\.h loader/host/[a-z]+\.h loader/host/sim/                     | library
 loader/host/[a-z0-9]+\.[ch]  | loader/host\.h loader/host/[a-z0-9]+\.h                                      | library
+loader/nt/view/              | loader/nt/ loader/host\.h                                                 | any
+loader/nt/ob/                | loader/nt/[a-z_]+\.h loader/nt/ob/ loader/nt/ob/arena\.h loader/nt/ke/objects\.h loader/nt/ps/message\.h loader/host\.h | any
+loader/nt/ke/                | loader/nt/[a-z_]+\.h loader/nt/ke/ loader/nt/ob/arena\.h loader/nt/ke/objects\.h loader/nt/ps/message\.h loader/host\.h | any
+loader/nt/mm/                | loader/nt/[a-z_]+\.h loader/nt/mm/ loader/nt/ob/arena\.h loader/nt/ke/objects\.h loader/nt/ps/message\.h loader/host\.h | any
+loader/nt/ps/                | loader/nt/[a-z_]+\.h loader/nt/ps/ loader/nt/ob/arena\.h loader/nt/ke/objects\.h loader/nt/ps/message\.h loader/host\.h | any
+loader/nt/io/                | loader/nt/[a-z_]+\.h loader/nt/io/ loader/nt/ob/arena\.h loader/nt/ke/objects\.h loader/nt/ps/message\.h loader/host\.h | any
+loader/nt/cm/                | loader/nt/[a-z_]+\.h loader/nt/cm/ loader/nt/ob/arena\.h loader/nt/ke/objects\.h loader/nt/ps/message\.h loader/host\.h | any
+loader/nt/ex/                | loader/nt/[a-z_]+\.h loader/nt/ex/ loader/nt/ob/arena\.h loader/nt/ke/objects\.h loader/nt/ps/message\.h loader/host\.h | any
 loader/nt/                   | loader/nt/ loader/host\.h                                                 | any
 loader/ldr/                  | loader/ldr/ loader/nt/(abi|types|status)\.h                               | guest
 loader/dlls/                 | loader/dlls/ loader/nt/abi\.h                                             | guest
-loader/inspect/linux/        | pe/ loader/[a-z0-9_]+\.h loader/inspect/ loader/nt/(view|ob_private|ob|ke|ps|nt|abi|types|status)\.h | any
+loader/inspect/linux/        | pe/ loader/[a-z0-9_]+\.h loader/inspect/ loader/nt/(view|ob/arena|ob|ke|ps|nt|abi|types|status)\.h | any
 loader/inspect/              | pe/ loader/[a-z0-9_]+\.h loader/inspect/                                  | any
 loader/native/               | pe/ loader/[a-z0-9_]+\.h loader/(nt|native)/ loader/host/[a-z]+\.h        | any
 loader/win32/                | pe/ loader/[a-z0-9_]+\.h loader/win32/ loader/host/win32\.h               | any

@@ -1,7 +1,7 @@
 /* From the guest's call to a handler, and back by way of whatever must happen first: APCs, suspension, the end. */
 #include "loader/nt/dispatch.h"
 #include "loader/nt/arch.h"
-#include "loader/nt/ps_private.h"
+#include "loader/nt/ps/private.h"
 
 #include <string.h>
 

@@ -38,7 +38,7 @@ struct nt_thread_object {
     nt_ref apc_first, apc_last;
     nt_ref mutants;             /* those it owns, abandoned at its end */
     nt_ref timers;              /* set ones that queue an APC to it */
-    uint32_t wait_kind;         /* ke_private.h */
+    uint32_t wait_kind;         /* ke/objects.h */
     uint64_t keyed_key;
     nt_ref port;                /* the completion port it last took from; only compared */
     uint32_t held;              /* 1: its process holds a reference to it, which its end gives back */
@@ -61,7 +61,7 @@ bool nt_ke_apc_take(struct nt_apc *out);
 /* Posts to a completion port (file operations do). */
 void nt_ke_completion_post(struct nt_object *port, uint64_t key, uint64_t value, NTSTATUS status, uint64_t information);
 
-/* A signal may leave a note (ps_control.c). Whoever a signal has woken from a wait in the host, and whoever goes back to the
+/* A signal may leave a note (ps/control.c). Whoever a signal has woken from a wait in the host, and whoever goes back to the
  * guest, looks whether there is one; outside of locks. */
 extern uint32_t nt_ke_note;
 extern void (*nt_ke_note_read)(void);

@@ -2,14 +2,17 @@
  *
  *   dispatch.c  system-call table, entry from the guest, --trace=syscall      (x64/entry.S, x86/entry.S)
  *   trap.c      hardware faults and raised exceptions -> KiUserExceptionDispatcher
- *   ps_*.c      threads and processes: create, end, context, suspend, information; sessions of several (ps_session.h)
- *   view*.c     a session seen from outside (`peload ps`, `handles`)
- *   ob_*.c      the shared arena, objects, names, handle tables, IDs
- *   ke_*.c      waits, events, mutants, semaphores, timers, keyed events, completion ports, APCs
- *   mm_*.c      address space, sections and views
- *   io_*.c      files, directories, pipes, consoles, drive letters
- *   cm_*.c      registry
- *   ex_*.c      system information, time, NLS, locale, tokens
+ *
+ * Its areas have a folder each. What an area does for the others stands here beside this file (ob.h, ke.h, ...); its private.h
+ * is its own.
+ *   ob/         the shared arena, objects, names, handle tables, IDs
+ *   ke/         waits, events, mutants, semaphores, timers, keyed events, completion ports, APCs
+ *   mm/         address space, sections and views
+ *   ps/         threads and processes: create, end, context, suspend, information; sessions of several (ps/session.h)
+ *   io/         files, directories, pipes, consoles, drive letters
+ *   cm/         registry
+ *   ex/         system information, time, NLS, locale, tokens
+ *   view/       a session seen from outside (`peload ps`, `handles`)
  *
  * Objects and handle tables lie in an arena that several processes can map (ob.h): no pointers there, only offsets.
  * Everything else is this process's own. */

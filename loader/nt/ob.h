@@ -47,7 +47,7 @@ void nt_lock(void);
 void nt_unlock(void);
 /* An owner of the lock can be killed between any two stores. Therefore everything in the arena is changed in such an
  * order that lists stay whole in their forward direction, counts are at worst too high, and nobody sleeps for something
- * that has already been taken for him; ob_repair.c mends the rest. OB_ORDER keeps the compiler from exchanging stores. */
+ * that has already been taken for him; ob/repair.c mends the rest. OB_ORDER keeps the compiler from exchanging stores. */
 #define OB_ORDER() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 /* How an area makes its own things in the arena whole again after the lock's owner was killed inside (lock held; handle
  * counts, names and IDs are true already); set once at start, NULL: nothing to do. */
@@ -100,7 +100,7 @@ int nt_fd_fetch(uint32_t process, int fd);
 /* Closes everything in a process's table (*place: nt_process_object.handle_table, cleared) and frees it: at its end, or by
  * another process when it was killed. Descriptors are not closed: they go with the process. */
 void nt_handles_close_all(nt_ref *place);
-/* For a child, into its table `to` (ob_inherit.c). carried: copies of the descriptors that the new entries name, which must
+/* For a child, into its table `to` (ob/inherit.c). carried: copies of the descriptors that the new entries name, which must
  * be open in the child under the same numbers; the caller closes its own when the child has them, or has failed. */
 struct nt_descriptors { int *fd; unsigned count, room; };
 bool nt_descriptors_add(struct nt_descriptors *carried, int fd);

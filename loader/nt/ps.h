@@ -64,7 +64,7 @@ struct nt_process_object {
     nt_ref image_path;          /* Unix path of the EXE, NUL-terminated; 0: a first process, whose lane knows */
     uint32_t image_path_size;
     uint32_t held;              /* 1: it holds a reference to itself, which its end gives back */
-    nt_ref job;                 /* its innermost job (ps_job.c), referenced; 0: none */
+    nt_ref job;                 /* its innermost job (ps/job.c), referenced; 0: none */
     uint32_t unused[2];
     uint32_t subsystem;
     uint64_t user_high;         /* where its guest's space ends; 0: not known yet */
@@ -83,7 +83,7 @@ struct nt_birth {
 };
 _Static_assert(sizeof(struct nt_birth) == 152, "the same in 32- and 64-bit processes");
 
-/* ---- sessions of several processes (ps_session.c, ps_watch.c) ---- */
+/* ---- sessions of several processes (ps/session.c, ps/watch.c) ---- */
 
 /* Makes this process one that others know of and can ask: its service thread, its place under the session's watch.
  * Called when the first child is made, and by each child. false: the world refused. */
@@ -93,7 +93,7 @@ bool nt_session_join(void);
 bool nt_session_attach(nt_ref process, int word);
 /* A child's word to its creator: `status` is what NtCreateUserProcess returns there. Once only; later calls do nothing. */
 void nt_session_tell(NTSTATUS status);
-/* ---- consoles (ps_control.c, ps_console.c) ---- */
+/* ---- consoles (ps/control.c, ps/console.c) ---- */
 
 void nt_ps_control_open(void);        /* signals from the terminal go to the guest's handlers from now on */
 void nt_ps_control(uint32_t event);   /* Ctrl+C (0) or Ctrl+Break (1) for this process */

@@ -2,7 +2,7 @@
  * the thread goes on in ntdll's KiUserExceptionDispatcher. Raised exceptions (NtRaiseException) take the same road. */
 #include "loader/nt/arch.h"
 #include "loader/nt/mm.h"
-#include "loader/nt/ps_private.h"
+#include "loader/nt/ps/private.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -1,8 +1,8 @@
 /* A session seen from outside: another process of the same user reads the arena, and never writes to it.
  *
- *   view.c         finding sessions, a copy that holds together
- *   view_table.c   processes and handles out of such a copy
- *   access_names.c what the bits of an access mask are called
+ *   view/view.c           finding sessions, a copy that holds together
+ *   view/table.c          processes and handles out of such a copy
+ *   view/access_names.c   what the bits of an access mask are called
  *
  * A copy is taken while nobody holds the lock, which is not taken for it: a counter in the arena tells whether somebody had
  * it meanwhile. A session that was killed half-way, or never holds still, is copied as it is; so nothing in a copy is

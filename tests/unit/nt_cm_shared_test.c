@@ -1,6 +1,6 @@
 /* One registry for all processes of a session: what one writes the other reads, and is told of; a process that is killed
  * while it changes keys leaves a whole tree. Expectations: Microsoft's documentation of the registry functions. */
-#include "loader/nt/cm_private.h"
+#include "loader/nt/cm/private.h"
 
 #include "nt_kernel.h"
 

@@ -1,6 +1,6 @@
 /* The registry. Expectations are Windows': the documented structures and statuses of the ZwXxxKey routines, and what
  * Wine's conformance tests of the registry, which run on Windows, require. */
-#include "loader/nt/cm_private.h"
+#include "loader/nt/cm/private.h"
 
 #include "nt_kernel.h"
 

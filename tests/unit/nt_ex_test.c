@@ -1,6 +1,6 @@
 /* Time, system information, NLS, locale, tokens, atoms, process information. Expectations are Windows': documented
  * structures, sizes and statuses, and what Wine's conformance tests, which run on Windows, require. */
-#include "loader/nt/ex_private.h"
+#include "loader/nt/ex/private.h"
 #include "loader/nt/mm.h"
 
 #include "nt_kernel.h"

@@ -3,7 +3,7 @@
 #ifndef TESTS_NT_IO_H
 #define TESTS_NT_IO_H
 
-#include "loader/nt/io_private.h"
+#include "loader/nt/io/private.h"
 
 #include "nt_kernel.h"
 

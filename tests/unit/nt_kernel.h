@@ -17,8 +17,8 @@
 #include <unistd.h>
 
 #include "loader/nt/io.h"
-#include "loader/nt/ke_private.h"
-#include "loader/nt/ob_private.h"
+#include "loader/nt/ke/objects.h"
+#include "loader/nt/ob/arena.h"
 #include "loader/nt/ps.h"
 
 #define STATUS_IS(expression, expected) assert_int_equal((NTSTATUS)(expression), (NTSTATUS)(expected))

@@ -13,7 +13,7 @@
 #undef nt_read
 #undef nt_write
 
-#include "loader/nt/mm_private.h"
+#include "loader/nt/mm/private.h"
 
 #include <signal.h>
 #include <stdio.h>

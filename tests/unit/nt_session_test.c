@@ -5,7 +5,7 @@
 #undef nt_upcase
 #include "nt_audit.h"
 
-#include "loader/nt/ps_session.h"
+#include "loader/nt/ps/session.h"
 
 #include <signal.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@
 #include "loader/inspect/json.h"
 #include "loader/native/native.h"
 #include "loader/nt/arch.h"
-#include "loader/nt/ob_private.h"
+#include "loader/nt/ob/arena.h"
 #include "loader/nt/ps.h"
 
 #include <inttypes.h>

@@ -2,14 +2,14 @@
  * What a debugger asks NT's kernel for (NtQueryInformationProcess, the handle table) comes from here; nothing of the loader does. */
 #include "loader/inspect/linux/target.h"
 #include "loader/nt/ke.h"
-#include "loader/nt/ob_private.h"
+#include "loader/nt/ob/arena.h"
 #include "loader/nt/ps.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum { ID_CHUNK = 256 };
-struct id_entry { nt_ref object; uint32_t next; }; /* as ob_id.c lays it out */
+struct id_entry { nt_ref object; uint32_t next; }; /* as ob/id.c lays it out */
 
 bool arena_open(struct linux_reader *reader)
 {

@@ -1,6 +1,6 @@
 /* i386: registers between Linux signal frames, system-call frames and NT's CONTEXT. */
 #include "loader/nt/arch.h"
-#include "loader/nt/ps_private.h"
+#include "loader/nt/ps/private.h"
 #include "loader/nt/x86/frame.h"
 
 #include <asm/ldt.h>
