@@ -231,7 +231,7 @@ DLL_NAMES := $(basename $(notdir $(DLL_SOURCES)))
 DLLS64 := $(DLL_NAMES:%=$(BUILD)/dlls64/%.dll)
 DLLS32 := $(DLL_NAMES:%=$(BUILD)/dlls32/%.dll)
 
-PROGRAMS := $(if $(wildcard $(MAIN_SOURCE)),$(BUILD)/peload $(BUILD)/peload.exe $(BUILD)/peload64.dll) $(if $(LDR64_SOURCES),$(BUILD)/ldr64.dll) $(DLLS64)
+PROGRAMS := $(if $(wildcard $(MAIN_SOURCE)),$(BUILD)/peload $(BUILD)/peload-run $(BUILD)/peload.exe $(BUILD)/peload64.dll) $(if $(LDR64_SOURCES),$(BUILD)/ldr64.dll) $(DLLS64)
 ifeq ($(PELOAD32),1)
 PROGRAMS += $(if $(wildcard $(MAIN_SOURCE)),$(BUILD)/peload32 $(BUILD)/peload32.exe $(BUILD)/peload32.dll) $(if $(LDR32_SOURCES),$(BUILD)/ldr32.dll) $(DLLS32)
 endif
@@ -276,6 +276,11 @@ $(BUILD)/ntdll32.a: loader/ldr/x86/ntdll.imports
 
 .PHONY: all samples deps deps-page deps-wine install-packages test demo install clean help
 
+# The name under which peload is an interpreter, for binfmt_misc.
+$(BUILD)/peload-run: $(BUILD)/peload
+	$(call say,LINK,$@)
+	$(Q)ln -sf peload $@
+
 all: $(PROGRAMS) samples ## build the programs and the samples into build/ (the default)
 
 samples: $(SAMPLES_X64) $(SAMPLES_X86) ## build only the sample programs
@@ -318,6 +323,7 @@ demo: deps ## set up, build and load one EXE, telling the story
 install: all ## install below PREFIX (default /usr/local), under DESTDIR
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/peload/dlls64
 	install -m 755 $(BUILD)/peload $(DESTDIR)$(PREFIX)/bin/
+	ln -sf peload $(DESTDIR)$(PREFIX)/bin/peload-run
 	install -m 755 $(BUILD)/peload.exe $(BUILD)/peload64.dll $(DESTDIR)$(PREFIX)/lib/peload/
 	install -m 644 $(BUILD)/ldr64.dll $(DESTDIR)$(PREFIX)/lib/peload/
 	$(if $(DLLS64),install -m 644 $(DLLS64) $(DESTDIR)$(PREFIX)/lib/peload/dlls64/)

@@ -2,6 +2,7 @@
 #include "loader/cli/cli.h"
 
 #include <getopt.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char help[] =
@@ -47,10 +48,34 @@ int cli_usage(const char *command)
     return CLI_USAGE_OR_WORLD;
 }
 
+/* Called `peload-run` (a link to peload), it is `peload run --`: Linux's binfmt_misc gives an interpreter nothing but the file
+ * and its arguments. */
+static int run_as_interpreter(int count, char **arguments)
+{
+    static char peload[] = "peload", run[] = "run", end[] = "--";
+    char **words = malloc(((size_t)count + 3) * sizeof *words);
+    if (!words) {
+        cli_say("no memory");
+        return CLI_USAGE_OR_WORLD;
+    }
+    words[0] = peload, words[1] = run, words[2] = end;
+    memcpy(words + 3, arguments + 1, (size_t)count * sizeof *words); /* the NULL that ends them too */
+    optind = 0;
+    return cli_run(count + 1, words + 1);
+}
+
+static bool is_interpreter(const char *own_path)
+{
+    const char *slash = own_path ? strrchr(own_path, '/') : NULL;
+    return own_path && !strcmp(slash ? slash + 1 : own_path, "peload-run");
+}
+
 int main(int count, char **arguments)
 {
     static const struct option options[] = {{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {0}};
     static char own_name[] = "peload";
+    if (is_interpreter(arguments[0]))
+        return run_as_interpreter(count, arguments);
     arguments[0] = own_name; /* what getopt_long begins its messages with */
     for (int option; (option = getopt_long(count, arguments, "+hV", options, NULL)) != -1;) {
         if (option == 'h')

@@ -292,6 +292,23 @@ static void wrong_use(void **state)
     refused((const char *[]){PELOAD, "map", "--colour", SAMPLES "hello.exe", NULL}, WRONG, "colour", "--help");
 }
 
+/* As binfmt_misc calls it: whatever follows the file is the guest's, also what looks like an option. */
+static void an_interpreter(void **state)
+{
+    struct process process;
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        run_words(&process, (const char *[]){PELOAD "-run", i ? TEST_BUILD "/samples/x86/hello.exe" : SAMPLES "hello.exe", "-v", "--help", NULL});
+        assert_int_equal(process.status, 0);
+        process.output_size = text_unix(process.output, process.output_size);
+        assert_string_equal(process.output, "hello from hello.exe\nargument 1: [-v]\nargument 2: [--help]\nPELOAD_GREETING is not set\n");
+        assert_int_equal(process.errors_size, 0);
+        process_free(&process);
+    }
+    refused((const char *[]){PELOAD "-run", NULL}, WRONG, "no FILE", "--help");
+    refused((const char *[]){PELOAD "-run", "--help", NULL}, NOT_FOUND, "--help", NULL); /* a file of this name */
+}
+
 static void no_dll_set(void **state)
 {
     (void)state;
@@ -332,7 +349,8 @@ static void files_that_cannot_be_written(void **state)
 
 static void help_is_given(void **state)
 {
-    static const char *const commands[] = {NULL, "run", "info", "map"};
+    static const char *const commands[] = {NULL,        "run",      "spawn",   "info", "map",
+                                           "diff-maps", "snapshot", "compare", "ps",   "handles"};
     (void)state;
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         struct process process;
@@ -362,7 +380,7 @@ int main(void)
         cmocka_unit_test(no_pe_at_all), cmocka_unit_test(truncated_files), cmocka_unit_test(corrupted_headers), cmocka_unit_test(corrupted_tables),
         cmocka_unit_test(another_machine), cmocka_unit_test(a_32_bit_program), cmocka_unit_test(a_dll), cmocka_unit_test(a_missing_dll),
         cmocka_unit_test(a_missing_function), cmocka_unit_test(check_lists_everything), cmocka_unit_test(check_speaks_json), cmocka_unit_test(check_starts_nothing),
-        cmocka_unit_test(wrong_use), cmocka_unit_test(no_dll_set), cmocka_unit_test(a_dll_set_that_does_not_work), cmocka_unit_test(files_that_cannot_be_written), cmocka_unit_test(help_is_given),
+        cmocka_unit_test(wrong_use), cmocka_unit_test(an_interpreter), cmocka_unit_test(no_dll_set), cmocka_unit_test(a_dll_set_that_does_not_work), cmocka_unit_test(files_that_cannot_be_written), cmocka_unit_test(help_is_given),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }
