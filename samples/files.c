@@ -29,14 +29,20 @@ static void show_content(const char *what, const char *name)
     printf("%s: [%s]\n", what, text);
 }
 
+/* Under a name that is free, whatever a run that was killed has left: process IDs come again. */
 static void make_folder(void)
 {
-    char name[40];
+    char temporary[MAX_PATH - 60];
+    unsigned number = 0;
+    BOOL made;
 
-    check("the temporary path ends in a backslash", GetTempPathA(sizeof folder, folder) && folder[strlen(folder) - 1] == '\\');
-    snprintf(name, sizeof name, "peload-files-%lu", GetCurrentProcessId());
-    strcat(folder, name);
-    check("a directory is made", CreateDirectoryA(folder, NULL));
+    check("the temporary path ends in a backslash",
+          GetTempPathA(sizeof temporary, temporary) && temporary[strlen(temporary) - 1] == '\\');
+    do {
+        snprintf(folder, sizeof folder, "%speload-files-%lu-%u", temporary, GetCurrentProcessId(), number++);
+        made = CreateDirectoryA(folder, NULL);
+    } while (!made && GetLastError() == ERROR_ALREADY_EXISTS);
+    check("a directory is made", made);
     check("making it again fails", !CreateDirectoryA(folder, NULL));
     show("error", GetLastError());
     check("it becomes the current directory", SetCurrentDirectoryA(folder));

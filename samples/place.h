@@ -23,15 +23,19 @@ static inline int place_open(const char *name)
 {
     char temporary[MAX_PATH], *last;
     DWORD length = GetTempPathA(sizeof temporary, temporary);
+    unsigned number = 0;
+    BOOL made;
 
     if (!length || length > sizeof temporary - 64)
         return 0;
-    sprintf(place_root, "%speload-%s-%lu-%lu", temporary, name, GetCurrentProcessId(), GetTickCount());
     GetModuleFileNameA(NULL, place_program, sizeof place_program);
     last = strrchr(place_program, '\\');
     if (last)
         last[1] = 0;
-    return CreateDirectoryA(place_root, NULL);
+    do /* under a name that is free, whatever a run that was killed has left: process IDs come again */
+        sprintf(place_root, "%speload-%s-%lu-%u", temporary, name, GetCurrentProcessId(), number++);
+    while (!(made = CreateDirectoryA(place_root, NULL)) && GetLastError() == ERROR_ALREADY_EXISTS);
+    return made;
 }
 
 /* Copies a file that stands beside the program. */

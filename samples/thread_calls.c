@@ -2,7 +2,7 @@
 #include "sample.h"
 #include <windows.h>
 
-static HANDLE go;
+static HANDLE go, begun;
 
 static DWORD WINAPI short_thread(void *text)
 {
@@ -13,8 +13,18 @@ static DWORD WINAPI short_thread(void *text)
 static DWORD WINAPI long_thread(void *unused)
 {
     (void)unused;
+    SetEvent(begun);
     WaitForSingleObject(go, INFINITE);
     return 0;
+}
+
+/* A thread that has had all the calls of its start, and waits. */
+static HANDLE long_thread_start(void)
+{
+    HANDLE thread = CreateThread(NULL, 0, long_thread, NULL, 0, NULL);
+
+    WaitForSingleObject(begun, INFINITE);
+    return thread;
 }
 
 static void finish(HANDLE thread)
@@ -35,8 +45,8 @@ int main(void)
 
     setvbuf(stdout, NULL, _IONBF, 0);
     go = CreateEventA(NULL, TRUE, FALSE, NULL);
-    early = CreateThread(NULL, 0, long_thread, NULL, 0, NULL);
-    Sleep(50); /* it has begun */
+    begun = CreateEventA(NULL, FALSE, FALSE, NULL);
+    early = long_thread_start();
     a = LoadLibraryA("teller_a.dll");
     run("a new thread");
     printf("the thread that was there before ends\n");
@@ -45,8 +55,7 @@ int main(void)
     check("no calls for teller_b any more", DisableThreadLibraryCalls(GetModuleHandleA("teller_b")));
     run("another thread");
     ResetEvent(go);
-    victim = CreateThread(NULL, 0, long_thread, NULL, 0, NULL);
-    Sleep(50);
+    victim = long_thread_start();
     printf("a thread is ended by force\n");
     TerminateThread(victim, 0);
     finish(victim);

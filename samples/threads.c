@@ -4,6 +4,7 @@
 
 #define THREADS 8
 #define ROUNDS 2000
+#define PATIENCE 20000 /* for what comes for certain, in ms */
 
 static HANDLE threads[THREADS];
 
@@ -120,7 +121,7 @@ static void ownership(void)
     CloseHandle(thread);
     thread = CreateThread(NULL, 0, abandon_mutex, NULL, 0, NULL);
     WaitForSingleObject(thread, INFINITE);
-    show("wait for a mutex whose owner ended", WaitForSingleObject(mutex, 1000));
+    show("wait for a mutex whose owner ended", WaitForSingleObject(mutex, PATIENCE));
     show("wait for a thread that ended", WaitForSingleObject(thread, 0));
     CloseHandle(thread);
 }
@@ -147,10 +148,10 @@ static void event_waits(void)
     check("a manual event stays set", WaitForSingleObject(events[0], 0) == 0 && WaitForSingleObject(events[0], 0) == 0);
     ResetEvent(events[0]);
     SetEvent(events[1]);
-    show("any of three, second is set", WaitForMultipleObjects(3, events, FALSE, 1000));
+    show("any of three, second is set", WaitForMultipleObjects(3, events, FALSE, PATIENCE));
     show("the auto event is spent", WaitForSingleObject(events[1], 0));
     thread = CreateThread(NULL, 0, signal_third, NULL, 0, NULL);
-    show("any of three, a thread sets the third", WaitForMultipleObjects(3, events, FALSE, 5000));
+    show("any of three, a thread sets the third", WaitForMultipleObjects(3, events, FALSE, PATIENCE));
     WaitForSingleObject(thread, INFINITE);
     SetEvent(events[0]);
     SetEvent(events[1]);
@@ -158,7 +159,7 @@ static void event_waits(void)
     check("the failed wait took nothing", WaitForSingleObject(events[1], 0) == 0);
     SetEvent(events[1]);
     SetEvent(events[2]);
-    show("all of three", WaitForMultipleObjects(3, events, TRUE, 1000));
+    show("all of three", WaitForMultipleObjects(3, events, TRUE, PATIENCE));
     check("the named event is found again", OpenEventA(EVENT_ALL_ACCESS, FALSE, "peload-sample-event") != NULL);
     check("creating it again says so", CreateEventA(NULL, FALSE, FALSE, "peload-sample-event")
           && GetLastError() == ERROR_ALREADY_EXISTS);
@@ -249,19 +250,20 @@ static void CALLBACK remember_argument(ULONG_PTR argument)
 static void timers_and_calls(void)
 {
     HANDLE timer = CreateWaitableTimerA(NULL, FALSE, NULL);
-    LARGE_INTEGER due = { .QuadPart = -200000 }; /* 20 ms from now */
-    ULONGLONG start = GetTickCount64();
+    LARGE_INTEGER soon = { .QuadPart = -200000 }, late = { .QuadPart = -6000000000 }; /* 20 ms from now, and ten minutes */
+    ULONGLONG start;
 
-    SetWaitableTimer(timer, &due, 0, NULL, NULL, FALSE);
+    SetWaitableTimer(timer, &late, 0, NULL, NULL, FALSE);
     show("a timer not yet due", WaitForSingleObject(timer, 0));
-    show("a timer becoming due", WaitForSingleObject(timer, 5000));
+    start = GetTickCount64();
+    SetWaitableTimer(timer, &soon, 0, NULL, NULL, FALSE);
+    show("a timer becoming due", WaitForSingleObject(timer, PATIENCE));
     check("it took its time", GetTickCount64() - start >= 5);
-    due.QuadPart = -100000000;
-    SetWaitableTimer(timer, &due, 0, NULL, NULL, FALSE);
+    SetWaitableTimer(timer, &late, 0, NULL, NULL, FALSE);
     CancelWaitableTimer(timer);
     show("a cancelled timer", WaitForSingleObject(timer, 10));
     QueueUserAPC(remember_argument, GetCurrentThread(), 31);
-    show("an alertable sleep ended by a queued call", SleepEx(5000, TRUE));
+    show("an alertable sleep ended by a queued call", SleepEx(PATIENCE, TRUE));
     show("the call's argument", apc_argument);
 }
 
@@ -281,12 +283,12 @@ static void suspend_and_terminate(void)
 
     show("a thread made suspended", WaitForSingleObject(thread, 20));
     show("suspend count before it is resumed", ResumeThread(thread));
-    show("now it ends", WaitForSingleObject(thread, 5000));
+    show("now it ends", WaitForSingleObject(thread, PATIENCE));
     thread = CreateThread(NULL, 0, wait_forever, started, 0, NULL);
     WaitForSingleObject(started, INFINITE);
     GetExitCodeThread(thread, &code);
     show("exit code of a running thread", code);
-    check("it can be terminated", TerminateThread(thread, 44) && WaitForSingleObject(thread, 5000) == 0);
+    check("it can be terminated", TerminateThread(thread, 44) && WaitForSingleObject(thread, PATIENCE) == 0);
     GetExitCodeThread(thread, &code);
     show("exit code then", code);
 }

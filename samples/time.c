@@ -45,7 +45,7 @@ static void check_sleep(void)
     QueryPerformanceFrequency(&frequency);
     elapsed = (double)(counter() - start) * 1000 / (double)frequency.QuadPart;
     check("Sleep(50) lasts 45 ms or more by the counter", elapsed >= 45);
-    check("and less than 2 s", elapsed < 2000);
+    check("and less than 20 s", elapsed < 20000); /* no thousand times as long; a busy machine may be late */
     check("the tick count moved by 30 ms or more", GetTickCount64() - tick >= 30);
     check("the system time moved by 30 ms or more", system_time() - time >= 300000);
 }
@@ -67,14 +67,15 @@ static void check_calendar(void)
 int main(void)
 {
     LARGE_INTEGER frequency;
-    DWORD tick;
+    DWORD tick, between;
 
     check("the system time lies after 2020", system_time() > YEAR_2020);
     check("and before 2220", system_time() < YEAR_2020 + 200 * 365 * TICKS_PER_DAY);
     check("the counter has a frequency", QueryPerformanceFrequency(&frequency) && frequency.QuadPart > 0);
     check("the counter never runs backwards", counter_is_monotonic());
     tick = GetTickCount();
-    check("GetTickCount is the low half of GetTickCount64", (DWORD)GetTickCount64() - tick < 1000);
+    between = (DWORD)GetTickCount64();
+    check("GetTickCount is the low half of GetTickCount64", between - tick <= GetTickCount() - tick);
     check_sleep();
     check_calendar();
     return sample_wrong_facts;

@@ -11,8 +11,12 @@ int main(void)
     DWORD written;
 
     GetTempPathA(sizeof folder, folder);
-    snprintf(path, sizeof path, "%speload sample %lu.bat", folder, GetCurrentProcessId());
-    HANDLE file = CreateFileA(path, GENERIC_WRITE, 0, NULL, CREATE_ALWAYS, 0, NULL);
+    unsigned number = 0;
+    HANDLE file;
+    do { /* under a name that is free, whatever a run that was killed has left */
+        snprintf(path, sizeof path, "%speload sample %lu %u.bat", folder, GetCurrentProcessId(), number++);
+        file = CreateFileA(path, GENERIC_WRITE, 0, NULL, CREATE_NEW, 0, NULL);
+    } while (file == INVALID_HANDLE_VALUE && GetLastError() == ERROR_FILE_EXISTS);
     check("a batch file", WriteFile(file, text, sizeof text - 1, &written, NULL));
     CloseHandle(file);
     snprintf(line, sizeof line, "\"%s\" one \"two words\"", path);

@@ -46,7 +46,7 @@ static BOOL heir_make(HANDLE chosen, HANDLE creators, PROCESS_INFORMATION *made,
         return FALSE;
     snprintf(words, sizeof words, "heir " START_HANDLE " " START_HANDLE " " START_HANDLE, start_number((HANDLE)values[0]),
              start_number((HANDLE)values[1]), start_number(creators));
-    return start_with(start_own_path(), EXTENDED_STARTUPINFO_PRESENT, TRUE, &startup.StartupInfo, made, words);
+    return start_with(start_own_path(), EXTENDED_STARTUPINFO_PRESENT | CREATE_SUSPENDED, TRUE, &startup.StartupInfo, made, words);
 }
 
 int main(int argc, char **argv)
@@ -61,7 +61,7 @@ int main(int argc, char **argv)
     if (start_is(argc, argv, "heir") && argc > 4)
         return heir(start_handle(argv[2]), start_handle(argv[3]), start_handle(argv[4]));
     GetTempPathA(sizeof folder, folder);
-    snprintf(name, sizeof name, "%speload%lu.tmp", folder, GetCurrentProcessId());
+    GetTempFileNameA(folder, "par", 0, name); /* makes it, so that it is nobody else's */
     ready = start_event(FALSE, FALSE);
     check("the parent to be runs", start(start_own_path(), 0, TRUE, &chosen, "parent " START_HANDLE " \"%s\"", start_number(ready), name) &&
                                        WaitForSingleObject(ready, PATIENCE) == WAIT_OBJECT_0);
@@ -69,6 +69,8 @@ int main(int argc, char **argv)
         high = start_event(TRUE, FALSE);
     check("its handles are read out of it", ReadProcessMemory(chosen.hProcess, (void *)estate, values, sizeof values, NULL));
     check("an heir of it is created", heir_make(chosen.hProcess, high, &made, values));
+    fflush(stdout); /* the heir speaks after its creator: both write to one file */
+    ResumeThread(made.hThread);
     show("the heir's exit code", start_finish(&made));
     TerminateProcess(chosen.hProcess, 5);
     show("the parent's exit code", start_finish(&chosen));

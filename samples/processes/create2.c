@@ -89,11 +89,16 @@ static void no_programs(void)
 
 int main(void)
 {
-    char temporary[MAX_PATH];
+    char temporary[MAX_PATH - 60];
+    unsigned number = 0;
+    BOOL made;
 
     GetTempPathA(sizeof temporary, temporary);
-    snprintf(folder, sizeof folder, "%speload create %lu", temporary, GetCurrentProcessId());
-    check("a folder with a blank in its name", CreateDirectoryA(folder, NULL));
+    do { /* under a name that is free, whatever a run that was killed has left */
+        snprintf(folder, sizeof folder, "%speload create %lu %u", temporary, GetCurrentProcessId(), number++);
+        made = CreateDirectoryA(folder, NULL);
+    } while (!made && GetLastError() == ERROR_ALREADY_EXISTS);
+    check("a folder with a blank in its name", made);
     with_path();
     with_blanks();
     without_path();

@@ -98,6 +98,7 @@ static void orphan(void)
     check("a child that leaves an orphan", start(start_own_path(), 0, TRUE, &middle, "leave " START_HANDLE " " START_HANDLE,
                                                  start_number(go_on), start_number(done)));
     show("it has ended", start_finish(&middle));
+    fflush(stdout); /* the orphan speaks next */
     SetEvent(go_on);
     check("its own child runs on, and has said what it sees", WaitForSingleObject(done, PATIENCE) == WAIT_OBJECT_0);
     CloseHandle(go_on);
