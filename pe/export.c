@@ -96,18 +96,20 @@ static inline uint64_t load_head(const uint8_t *bytes)
 static struct wanted wanted_name(const char *name, uint32_t len)
 {
     struct wanted wanted = {.text = (const uint8_t *)name, .len = len, .mask = ~(uint64_t)0};
-    uint8_t head[8] = {0};
-    memcpy(head, name, len < 8 ? len : 8);
-    wanted.head = load_head(head);
-    if (len < 7)
-        wanted.mask <<= 8 * (7 - len);
+    if (len >= 8) {
+        wanted.head = load_head(wanted.text);
+        return wanted;
+    }
+    for (uint32_t i = 0; i < len; i++)
+        wanted.head |= (uint64_t)wanted.text[i] << (8 * (7 - i));
+    wanted.mask <<= 8 * (7 - len);
     return wanted;
 }
 
 /* As memcmp: eight bytes at a time, because names of one DLL often begin alike and memcmp is a call of unknown speed. */
-static inline int compare_bytes(const uint8_t *candidate, const uint8_t *text, uint64_t size)
+static inline int compare_bytes(const uint8_t *candidate, const uint8_t *text, uint32_t size)
 {
-    uint64_t at = 0;
+    uint32_t at = 0;
     for (; size - at >= 8; at += 8) {
         uint64_t a = load_head(candidate + at), b = load_head(text + at);
         if (a != b)
@@ -123,16 +125,16 @@ static inline int compare_bytes(const uint8_t *candidate, const uint8_t *text, u
  * span; a candidate without a NUL in its span is no name and sorts last. */
 static inline int compare_name(const struct wanted *wanted, struct pe_span candidate)
 {
-    uint32_t len = wanted->len;
-    if (candidate.size >= 8) {
+    uint32_t len = wanted->len, room = candidate.size <= PE_NAME_LIMIT ? (uint32_t)candidate.size : PE_NAME_LIMIT + 1;
+    if (room >= 8) {
         uint64_t head = load_head(candidate.data) & wanted->mask;
         if (head != wanted->head)
             return head < wanted->head ? -1 : 1;
         if (len < 8)
             return 0;
     }
-    if (candidate.size <= len) {
-        int order = compare_bytes(candidate.data, wanted->text, candidate.size);
+    if (room <= len) {
+        int order = compare_bytes(candidate.data, wanted->text, room);
         return order != 0 ? order : 1;
     }
     int order = compare_bytes(candidate.data, wanted->text, len);

@@ -80,6 +80,19 @@ static bool slot_is_memory(const struct pe_import *cursor, uint64_t slot, uint32
            pe_room_rva(cursor->image, pe_rva_at((uint32_t)slot + width - 1)) != 0;
 }
 
+/* The bytes from a name on, to the end of its section. */
+static bool name_bytes(struct pe_import *cursor, uint64_t name, struct pe_span *rest)
+{
+    uint64_t inside = name - cursor->names_at.value; /* wraps to a large number below it */
+    if (inside < cursor->names.size)
+        return pe_span_rest(cursor->names, inside, rest);
+    if (name >= cursor->image->size_of_image || !pe_rest_rva(cursor->image, pe_rva_at((uint32_t)name), rest))
+        return false;
+    cursor->names_at = pe_rva_at((uint32_t)name);
+    cursor->names = *rest;
+    return true;
+}
+
 bool pe_imports_next(struct pe_import *cursor, struct pe_error *error)
 {
     const struct pe_image *image = cursor->image;
@@ -107,8 +120,7 @@ bool pe_imports_next(struct pe_import *cursor, struct pe_error *error)
 
     struct pe_span rest;
     uint64_t name = thunk - cursor->name_bias;
-    if (name >= image->size_of_image || !pe_rest_rva(image, pe_rva_at((uint32_t)name), &rest) ||
-        !pe_span_u16(rest, 0, &cursor->hint) || !pe_span_string(rest, 2, PE_NAME_LIMIT, &cursor->name, &cursor->name_len))
+    if (!name_bytes(cursor, name, &rest) || !pe_span_u16(rest, 0, &cursor->hint) || !pe_span_string(rest, 2, PE_NAME_LIMIT, &cursor->name, &cursor->name_len))
         return fail_import(error, 56, name, "the name of an imported function lies outside the image");
     cursor->ordinal = 0;
     pe_done(error);

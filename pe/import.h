@@ -23,6 +23,8 @@ struct pe_import {                 /* cursor over one module's thunks, and the t
     pe_rva lookup;                 /* of thunk 0 in the lookup table */
     uint64_t slots_end;            /* slots below this RVA lie in the section (or the headers) of slot 0 */
     uint64_t name_bias;            /* what names count from: 0 (RVAs), the image base in old delay imports */
+    pe_rva names_at;               /* where the section's bytes behind the lowest name so far begin: most names lie there */
+    struct pe_span names;
     bool by_ordinal;
     uint16_t ordinal;              /* by_ordinal */
     uint16_t hint;                 /* !by_ordinal */

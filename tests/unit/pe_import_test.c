@@ -94,6 +94,36 @@ static void two_modules(bool is_64)
 }
 BOTH(two_modules)
 
+/* The cursor remembers where names lay; neither a name before that place nor one in another section is lost by it, and behind
+ * the section's end there is none. */
+static void names_in_any_order(bool is_64)
+{
+    static const struct { uint32_t rva; const char *name; } names[] = {
+        {0x2d00, "Late"}, {0x2300, "Early"}, {0x1080, "In code"}, {0x2d00, "Late"}, {0x2df0, "At the end"}, {0x2300, "Early"}};
+    struct pe_image image;
+    struct pe_import_module module;
+    struct pe_import import;
+    build_imports(is_64);
+    for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
+        put_name(names[i].rva, (uint16_t)i, names[i].name);
+        put_thunk(0x2100 + i * width(), names[i].rva);
+    }
+    put_thunk(0x2100 + 6 * width(), 0x2e00); /* of the section's memory, but not of its bytes */
+    expect_opens(&b, &image);
+    pe_import_modules_begin(&module, &image);
+    assert_true(pe_import_modules_next(&module, &error));
+    pe_imports_begin(&import, &module);
+    for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
+        assert_true(pe_imports_next(&import, &error));
+        assert_string_equal(import.name, names[i].name);
+        assert_int_equal(import.name_len, strlen(names[i].name));
+    }
+    assert_false(pe_imports_next(&import, &error));
+    assert_int_equal(error.rule, 56);
+    assert_int_equal(error.where, 0x2e00);
+}
+BOTH(names_in_any_order)
+
 static unsigned count_modules(const struct pe_image *image)
 {
     struct pe_import_module module;
@@ -397,6 +427,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         BOTH_TESTS(two_modules),
+        BOTH_TESTS(names_in_any_order),
         cmocka_unit_test(where_the_table_ends),
         cmocka_unit_test(broken_descriptors),
         cmocka_unit_test(useless_lookup_tables),
