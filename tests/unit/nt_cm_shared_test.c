@@ -41,7 +41,7 @@ static void reader_child(void)
     CHILD_CHECK(!NtCreateEvent(&event, EVENT_ALL, NULL, 0, 0));
     CHILD_CHECK(NtNotifyChangeKey(key, event, NULL, NULL, &(IO_STATUS_BLOCK){0}, 4, 0, NULL, 0, 1) == STATUS_PENDING);
     family_say(2);
-    CHILD_CHECK(NtWaitForSingleObject(event, 0, &(int64_t){5000 * MS}) == STATUS_WAIT_0);
+    CHILD_CHECK(NtWaitForSingleObject(event, 0, &(int64_t){PATIENCE}) == STATUS_WAIT_0);
     CHILD_CHECK(!number_get(key, "number", &number) && number == 4712);
     number = 1;
     CHILD_CHECK(!NtSetValueKey(key, STRING("answer"), 0, REG_DWORD, &number, 4));

@@ -42,7 +42,7 @@ static inline void family_say(uint32_t step)
 
 static inline bool family_await(uint32_t step)
 {
-    for (int i = 0; i < 100000; i++) {
+    for (int i = 0; i < 300000; i++) {
         if (__atomic_load_n(&family->step, __ATOMIC_ACQUIRE) >= step)
             return true;
         if (__atomic_load_n(&family->failed, __ATOMIC_RELAXED))

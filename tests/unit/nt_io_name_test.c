@@ -250,10 +250,10 @@ static void many_stars_are_no_trap(void **state)
         name[i] = 'a';
     name[249] = 'b';
     mask[199] = 'c';
-    double begin = seconds_now();
+    double begin = seconds_worked();
     for (int i = 0; i < 100; i++)
         assert_false(io_mask_matches(mask, 200, name, 250));
-    assert_true(seconds_now() - begin < 5);
+    assert_true(seconds_worked() - begin < 5);
 }
 
 /* ---- listings ------------------------------------------------------------------------------------ */
@@ -402,7 +402,7 @@ static void twenty_thousand_files(void **state)
         assert_true(fd >= 0);
         close(fd);
     }
-    double begin = seconds_now();
+    double begin = seconds_worked();
     HANDLE handle = opened("\\??\\C:\\MANY", READ_, FILE_DIRECTORY_FILE);
     while (!list(handle, 3, buffer, 65536, false, "f*.dat", false, &done))
         for (uint32_t at = 0, next = 1; next; at += next) {
@@ -419,9 +419,9 @@ static void twenty_thousand_files(void **state)
         snprintf(name, sizeof name, "C:\\many\\F%05d.DAT", i);
         STATUS_IS(to_unix(name, true, path), STATUS_SUCCESS);
     }
-    double seconds = seconds_now() - begin;
+    double seconds = seconds_worked() - begin;
     print_message("           listing and 1,000 lookups in another case: %.0f ms\n", seconds * 1000);
-    assert_true(seconds < 10);
+    assert_true(seconds < 20);
     free(buffer);
 }
 

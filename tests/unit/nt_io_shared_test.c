@@ -259,11 +259,11 @@ static void a_pending_connection_and_messages(void **state)
     STATUS_IS(NtCreateEvent(&event, EVENT_ALL, NULL, 0, 0), STATUS_SUCCESS);
     STATUS_IS(NtFsControlFile(server, event, 0, 0, &io, LISTEN, NULL, 0, NULL, 0), STATUS_PENDING);
     family_say(1);
-    STATUS_IS(NtWaitForSingleObject(event, 0, &(int64_t){5000 * MS}), STATUS_WAIT_0);
+    STATUS_IS(NtWaitForSingleObject(event, 0, &(int64_t){PATIENCE}), STATUS_WAIT_0);
     STATUS_IS(io.status, STATUS_SUCCESS);
     NTSTATUS status = NtReadFile(server, event, 0, 0, &reading, text, 16, AT(0), NULL);
     if (status == STATUS_PENDING)
-        STATUS_IS(NtWaitForSingleObject(event, 0, &(int64_t){5000 * MS}), STATUS_WAIT_0);
+        STATUS_IS(NtWaitForSingleObject(event, 0, &(int64_t){PATIENCE}), STATUS_WAIT_0);
     STATUS_IS(reading.status, STATUS_SUCCESS);
     assert_int_equal(reading.information, 3);
     STATUS_IS(NtWriteFile(server, event, 0, 0, &reading, "CBA", 3, AT(0), NULL), STATUS_SUCCESS);

@@ -64,7 +64,7 @@ static void pipe_use(struct user *user)
     if (!client.status)
         closed(client.handle);
     if (status == STATUS_PENDING)
-        STATUS_IS(NtWaitForSingleObject(event, 0, &(int64_t){10000 * MS}), STATUS_WAIT_0);
+        STATUS_IS(NtWaitForSingleObject(event, 0, &(int64_t){PATIENCE}), STATUS_WAIT_0);
     closed(event);
 }
 
@@ -93,7 +93,7 @@ static void threads_share_files_and_pipes(void **state)
     for (unsigned i = 0; i < THREADS; i++)
         kernel_thread_join(threads[i]);
     /* A cancelled operation may hold its file for a moment longer. */
-    for (int i = 0; i < 1000; i++) {
+    for (int i = 0; i < 20000; i++) {
         nt_lock();
         bool left = io_root()->pipes;
         nt_unlock();

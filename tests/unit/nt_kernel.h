@@ -179,12 +179,24 @@ static inline const OBJECT_ATTRIBUTES *named_fill(struct named *named, HANDLE ro
 /* ---- time ---- */
 
 enum { MS = -10000 }; /* NT's relative timeouts, in milliseconds */
+enum { PATIENCE = 20000 * MS }; /* for what comes for certain, on a machine however busy */
+
+static inline double seconds_of(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
 
 static inline double seconds_now(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+    return seconds_of(CLOCK_MONOTONIC);
+}
+
+/* What this thread has worked: others on the machine do not count. Bounds on it are far off, for a fall into searching. */
+static inline double seconds_worked(void)
+{
+    return seconds_of(CLOCK_THREAD_CPUTIME_ID);
 }
 
 enum { GENERIC_ALL = 0x10000000, EVENT_ALL = 0x1F0003 };

@@ -261,7 +261,7 @@ static void name_many(void **state)
     char name[64];
     (void)state;
     assert_non_null(handles);
-    double begin = seconds_now();
+    double begin = seconds_worked();
     for (int i = 0; i < COUNT; i++) {
         snprintf(name, sizeof name, "\\BaseNamedObjects\\many %d", i);
         STATUS_IS(NtCreateEvent(&handles[i], EVENT_ALL, NAMED(0, name, 0), 0, 0), STATUS_SUCCESS);
@@ -272,7 +272,7 @@ static void name_many(void **state)
         STATUS_IS(NtClose(handle), STATUS_SUCCESS);
         STATUS_IS(NtClose(handles[i]), STATUS_SUCCESS);
     }
-    assert_true(seconds_now() - begin < 10);
+    assert_true(seconds_worked() - begin < 10);
     STATUS_IS(NtOpenEvent(&handle, EVENT_ALL, NAMED(0, "\\BaseNamedObjects\\many 7", 0)), STATUS_OBJECT_NAME_NOT_FOUND);
     free(handles);
 }

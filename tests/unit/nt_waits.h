@@ -61,7 +61,7 @@ static inline void *waiter_run(void *argument)
 /* True as soon as the thread sleeps in a wait. */
 static inline bool sleeps(struct nt_thread_object *object)
 {
-    for (int i = 0; i < 5000; i++) {
+    for (int i = 0; i < 100000; i++) {
         nt_lock();
         bool asleep = ke_sleeping(object);
         nt_unlock();
@@ -88,13 +88,11 @@ static inline NTSTATUS waiter_join(struct waiter *waiter, pthread_t thread)
     return waiter->status;
 }
 
+/* Whoever was woken to look whether it is his turn goes to sleep again; that may take a moment. */
 static inline bool still_sleeps(struct waiter *waiter)
 {
     usleep(20000);
-    nt_lock();
-    bool asleep = ke_sleeping(waiter->object);
-    nt_unlock();
-    return asleep;
+    return sleeps(waiter->object);
 }
 
 #endif

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 enum { NOTIFY_FILE_NAME = 1, NOTIFY_DIRECTORY_NAME = 2, NOTIFY_ATTRIBUTES = 4, NOTIFY_SIZE = 8, NOTIFY_LAST_WRITE = 0x10,
@@ -19,6 +20,8 @@ enum { FOLDERS_LIMIT = 16384, NAMES = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN
 
 /* One folder under watch; its name relative to the handle's folder: "" or "sub/". */
 struct watched { int descriptor; char *name; };
+/* A name that was seen because it stood in a new folder; Linux may be about to tell it too. */
+struct told { struct told *next; int descriptor; char name[]; };
 struct watch {
     struct watch *next;
     uint64_t unique;
@@ -29,6 +32,7 @@ struct watch {
     char *root;              /* unix path of the handle's folder */
     struct watched *folders;
     size_t count;
+    struct told *told;
 };
 static struct watch *watches;
 static pthread_mutex_t watches_mutex = PTHREAD_MUTEX_INITIALIZER; /* taken inside nt_lock, never the other way round */
@@ -49,11 +53,82 @@ static uint32_t inotify_mask(ULONG filter)
     return mask;
 }
 
+/* ---- what is told -------------------------------------------------------------------------------- */
+
+struct changes { char *data; size_t room, done, last; bool any, fits; };
+
+static uint32_t action_of(uint32_t mask)
+{
+    return mask & IN_CREATE ? ACTION_ADDED : mask & IN_DELETE ? ACTION_REMOVED : mask & IN_MOVED_FROM ? ACTION_RENAMED_OLD
+         : mask & IN_MOVED_TO ? ACTION_RENAMED_NEW : ACTION_MODIFIED;
+}
+
+/* FILE_NOTIFY_INFORMATION: next, action, length, name; four-byte aligned. Where one does not fit Windows drops all and
+ * says that the folder has to be read anew. */
+static void change_add(struct changes *changes, const char *folder, const char *entry, uint32_t action)
+{
+    WCHAR name[PATH_MAX];
+    size_t length = 0, begin = (changes->done + 3) & ~(size_t)3;
+    for (const char *at = folder; *at; at = strchr(at, '/') + 1) {
+        length += io_name_from_unix(at, strcspn(at, "/"), name + length, PATH_MAX - 1 - length);
+        name[length++] = '\\';
+    }
+    length += io_name_from_unix(entry, strlen(entry), name + length, PATH_MAX - length);
+    uint32_t head[3] = {0, action, (uint32_t)(length * sizeof(WCHAR))};
+    changes->any = true;
+    changes->fits = changes->fits && begin + sizeof head + head[2] <= changes->room;
+    if (!changes->fits)
+        return;
+    if (changes->done)
+        memcpy(changes->data + changes->last, &(uint32_t){(uint32_t)(begin - changes->last)}, 4);
+    memcpy(changes->data + begin, head, sizeof head);
+    memcpy(changes->data + begin + sizeof head, name, head[2]);
+    changes->last = begin;
+    changes->done = begin + sizeof head + head[2];
+}
+
+static bool wanted(ULONG filter, uint32_t mask)
+{
+    if (!(mask & NAMES))
+        return true;
+    return filter & (mask & IN_ISDIR ? NOTIFY_DIRECTORY_NAME : NOTIFY_FILE_NAME) || (mask & IN_CREATE && filter & NOTIFY_CREATION);
+}
+
+/* ---- what was told before Linux could -------------------------------------------------------------- */
+
+static void told_add(struct watch *watch, int descriptor, const char *name)
+{
+    struct told *told = malloc(sizeof *told + strlen(name) + 1);
+    if (!told)
+        return;
+    *told = (struct told){watch->told, descriptor};
+    strcpy(told->name, name);
+    watch->told = told;
+}
+
+/* True: it was there, and is no more. */
+static bool told_take(struct watch *watch, int descriptor, const char *name)
+{
+    for (struct told **link = &watch->told, *told; (told = *link); link = &told->next)
+        if (told->descriptor == descriptor && !strcmp(told->name, name)) {
+            *link = told->next;
+            free(told);
+            return true;
+        }
+    return false;
+}
+
+static void told_free(struct watch *watch)
+{
+    for (struct told *told; (told = watch->told); free(told))
+        watch->told = told->next;
+}
+
 /* ---- what is watched ----------------------------------------------------------------------------- */
 
 /* Linux watches folders, not trees: with subtree every folder below gets its own watch. Those that cannot be read, or are too
- * many, stay without. */
-static void folder_add(struct watch *watch, const char *name)
+ * many, stay without. `changes`: the folder is new, and what stands in it already came before its watch did; NULL: it is not. */
+static void folder_add(struct watch *watch, const char *name, struct changes *changes)
 {
     char path[PATH_MAX];
     uint32_t mask = inotify_mask(watch->filter) | IN_ONLYDIR | IN_EXCL_UNLINK | (watch->subtree ? IN_CREATE | IN_MOVED_TO : 0);
@@ -78,8 +153,13 @@ static void folder_add(struct watch *watch, const char *name)
     for (unsigned i = 2; listing && i < listing->count; i++) { /* behind "." and ".." */
         char below[PATH_MAX];
         const char *entry = listing->names + listing->entries[i].name;
-        if (listing->entries[i].type == 4 /* DT_DIR */ && (size_t)snprintf(below, sizeof below, "%s%s/", name, entry) < sizeof below)
-            folder_add(watch, below);
+        bool is_folder = listing->entries[i].type == 4; /* DT_DIR */
+        if (changes && wanted(watch->filter, IN_CREATE | (is_folder ? IN_ISDIR : 0)))
+            change_add(changes, name, entry, ACTION_ADDED);
+        if (changes)
+            told_add(watch, descriptor, entry);
+        if (is_folder && (size_t)snprintf(below, sizeof below, "%s%s/", name, entry) < sizeof below)
+            folder_add(watch, below, changes);
     }
     io_listing_release(listing);
 }
@@ -96,6 +176,7 @@ static void watch_free(struct watch *watch)
 {
     for (size_t i = 0; i < watch->count; i++)
         free(watch->folders[i].name);
+    told_free(watch);
     free(watch->folders);
     free(watch->root);
     if (watch->fd >= 0)
@@ -144,7 +225,7 @@ static NTSTATUS watch_get(struct io_file *file, ULONG filter, bool subtree, stru
                             .fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK), .root = strdup(path)};
     pthread_mutex_init(&watch->mutex, NULL);
     if (watch->fd >= 0 && watch->root)
-        folder_add(watch, "");
+        folder_add(watch, "", NULL);
     if (!watch->count) {
         NTSTATUS status = watch->fd < 0 ? io_status_of_errno(errno) : STATUS_INSUFFICIENT_RESOURCES;
         watch_free(watch);
@@ -158,46 +239,7 @@ static NTSTATUS watch_get(struct io_file *file, ULONG filter, bool subtree, stru
     return STATUS_SUCCESS;
 }
 
-/* ---- what is told -------------------------------------------------------------------------------- */
-
-struct changes { char *data; size_t room, done, last; bool any, fits; };
-
-static uint32_t action_of(uint32_t mask)
-{
-    return mask & IN_CREATE ? ACTION_ADDED : mask & IN_DELETE ? ACTION_REMOVED : mask & IN_MOVED_FROM ? ACTION_RENAMED_OLD
-         : mask & IN_MOVED_TO ? ACTION_RENAMED_NEW : ACTION_MODIFIED;
-}
-
-/* FILE_NOTIFY_INFORMATION: next, action, length, name; four-byte aligned. Where one does not fit Windows drops all and
- * says that the folder has to be read anew. */
-static void change_add(struct changes *changes, const char *folder, const struct inotify_event *event)
-{
-    WCHAR name[PATH_MAX];
-    size_t length = 0, begin = (changes->done + 3) & ~(size_t)3;
-    for (const char *at = folder; *at; at = strchr(at, '/') + 1) {
-        length += io_name_from_unix(at, strcspn(at, "/"), name + length, PATH_MAX - 1 - length);
-        name[length++] = '\\';
-    }
-    length += io_name_from_unix(event->name, strlen(event->name), name + length, PATH_MAX - length);
-    uint32_t head[3] = {0, action_of(event->mask), (uint32_t)(length * sizeof(WCHAR))};
-    changes->any = true;
-    changes->fits = changes->fits && begin + sizeof head + head[2] <= changes->room;
-    if (!changes->fits)
-        return;
-    if (changes->done)
-        memcpy(changes->data + changes->last, &(uint32_t){(uint32_t)(begin - changes->last)}, 4);
-    memcpy(changes->data + begin, head, sizeof head);
-    memcpy(changes->data + begin + sizeof head, name, head[2]);
-    changes->last = begin;
-    changes->done = begin + sizeof head + head[2];
-}
-
-static bool wanted(ULONG filter, uint32_t mask)
-{
-    if (!(mask & NAMES))
-        return true;
-    return filter & (mask & IN_ISDIR ? NOTIFY_DIRECTORY_NAME : NOTIFY_FILE_NAME) || (mask & IN_CREATE && filter & NOTIFY_CREATION);
-}
+/* ---- what has come --------------------------------------------------------------------------------- */
 
 static void events_read(struct watch *watch, struct changes *changes)
 {
@@ -212,12 +254,18 @@ static void events_read(struct watch *watch, struct changes *changes)
         if (!event->len || !folder)
             continue;
         char below[PATH_MAX];
-        if (watch->subtree && event->mask & IN_ISDIR && event->mask & (IN_CREATE | IN_MOVED_TO) &&
+        bool was_told = event->mask & NAMES && told_take(watch, event->wd, event->name);
+        if (wanted(watch->filter, event->mask) && !(was_told && event->mask & (IN_CREATE | IN_MOVED_TO)))
+            change_add(changes, folder, event->name, action_of(event->mask));
+        /* What was moved here with all that it holds is one change. */
+        if (watch->subtree && event->mask & IN_ISDIR && event->mask & (IN_CREATE | IN_MOVED_TO) && !was_told &&
             (size_t)snprintf(below, sizeof below, "%s%s/", folder, event->name) < sizeof below)
-            folder_add(watch, below);
-        if (wanted(watch->filter, event->mask))
-            change_add(changes, folder_name(watch, event->wd), event);
+            folder_add(watch, below, event->mask & IN_CREATE ? changes : NULL);
     }
+    /* Linux tells nothing any more of what was told before. */
+    int left = 0;
+    if (watch->told && !ioctl(watch->fd, FIONREAD, &left) && !left)
+        told_free(watch);
 }
 
 static NTSTATUS notify_step(struct io_later *later, ULONG_PTR *information)
