@@ -289,6 +289,8 @@ deps: install-packages ## install what is missing: compilers, cmocka, the guest 
 	@bash loader/dlls/fetch.sh
 	@test '$(PELOAD32)' != 1 || bash loader/dlls/fetch-musl.sh || true
 
+# A mirror that does not answer for a moment, or another apt at work, is no reason to fail: all is tried up to three times.
+APT_PATIENCE := -o Acquire::Retries=2 -o Acquire::http::Timeout=30 -o Acquire::https::Timeout=30 -o DPkg::Lock::Timeout=120
 install-packages:
 	@missing=$$(for p in $(PACKAGES); do \
 	  case " $$(dpkg-query -W -f '$${db:Status-Status} ' $$p 2>/dev/null)" in *' installed '*) ;; *) echo $$p ;; esac; done); \
@@ -296,10 +298,13 @@ install-packages:
 	  echo "peload: installing" $$missing; \
 	  if [ "$$(id -u)" = 0 ]; then as_root=; elif command -v sudo >/dev/null; then as_root=sudo; else \
 	    echo "peload: these packages are missing and this is neither root nor is sudo here:" $$missing >&2; exit 1; fi; \
-	  $$as_root apt-get -q update >/dev/null 2>&1 || true; \
-	  told=$$($$as_root env DEBIAN_FRONTEND=noninteractive \
-	    apt-get -q -y --no-install-recommends install $$missing 2>&1 </dev/null) || { \
-	    echo "peload: the installation failed:" "$$(printf '%s\n' "$$told" | grep -m 1 '^E: ')" >&2; exit 1; }; \
+	  for pause in 5 20 ''; do \
+	    $$as_root apt-get $(APT_PATIENCE) -q update >/dev/null 2>&1 || true; \
+	    told=$$($$as_root env DEBIAN_FRONTEND=noninteractive \
+	      apt-get $(APT_PATIENCE) -q -y --no-install-recommends install $$missing 2>&1 </dev/null) && exit 0; \
+	    [ -z "$$pause" ] || sleep $$pause; \
+	  done; \
+	  echo "peload: the installation failed:" "$$(printf '%s\n' "$$told" | grep -m 1 '^E: ')" >&2; exit 1; \
 	fi
 
 # What the tests of the page need beside: a real browser.

@@ -88,3 +88,20 @@ apt_private=(-q
 
 log=$work/apt.log
 first_error() { grep -m1 '^E: ' "$log" || grep -m1 '^W: Failed' "$log" || echo "apt told no reason"; }
+
+# A mirror that does not answer for a moment, or is just being renewed, is no reason to fail: up to three times.
+again() {
+  local pause
+  for pause in 5 20 ''; do
+    "$@" && return
+    [ -n "$pause" ] || return 1
+    sleep "$pause"
+  done
+}
+
+# What counts is whether a package is then found: one broken index of several must not stop this.
+lists_read() { apt-get "${apt_private[@]}" update >"$log" 2>&1 </dev/null || true; }
+
+# PACKAGE[:ARCHITECTURE][=VERSION]... into $work
+packages_load_once() { (cd "$work" && apt-get "${apt_private[@]}" download "$@") >"$log" 2>&1 </dev/null; }
+packages_load() { again packages_load_once "$@"; }

@@ -26,9 +26,8 @@ trap '[ -z "$work" ] || rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM HUP
 work=$(mktemp -d "$cache/incoming.XXXXXX")
 . "$(dirname "$0")/archive.sh"
-# What counts is whether the package is then found: one broken index of several must not stop this.
-apt-get "${apt_private[@]}" update >"$log" 2>&1 </dev/null || true
-(cd "$work" && apt-get "${apt_private[@]}" download musl-dev:i386) >"$log" 2>&1 </dev/null || fail "the download failed ($(first_error))"
+musl_load() { lists_read; packages_load_once musl-dev:i386; }
+again musl_load || fail "the download failed ($(first_error))"
 mkdir "$work/all" "$work/set"
 deb=("$work"/musl-dev_*_i386.deb)
 dpkg-deb -x "${deb[0]}" "$work/all" || fail "the package could not be unpacked"

@@ -33,26 +33,32 @@ version=${set##*/wine-}
 
 SECONDS=0
 say "downloading the Wine $version run-time"
-apt-get "${apt_private[@]}" update >"$log" 2>&1 </dev/null || true
 # A rebuild of one architecture (+bN) does not make it another version.
 wanted() {      # PACKAGE:ARCHITECTURE -> PACKAGE:ARCHITECTURE=VERSION
   local found
   found=$({ apt-cache "${apt_private[@]}" madison "$1" 2>>"$log" || true; } | awk -F ' *[|] *' -v version="$version" \
     '{ plain = $2; sub(/[+]b[0-9]+$/, "", plain) } plain == version { print $2; exit }')
-  [ -n "$found" ] || fail "the Debian archive has no $1 $version ($(first_error))"
+  [ -n "$found" ] || return 1
   printf '%s=%s' "$1" "$found"
 }
 # Each on its own: a failure inside of a list would go unnoticed.
-packages=(libunwind8:amd64 liblzma5:amd64)
 names=(wine64:amd64 wine32:i386)
 # A set that an earlier peload fetched has no Unix half.
 [ -f "$set/x86_64-unix/ntdll.so" ] && [ -f "$set/i386-unix/ntdll.so" ] && [ -f "$set/wine.inf" ] ||
   names+=(libwine:amd64 libwine:i386)
-for name in "${names[@]}"; do
-  package=$(wanted "$name")
-  packages+=("$package")
-done
-(cd "$work" && apt-get "${apt_private[@]}" download "${packages[@]}") >"$log" 2>&1 </dev/null ||
+missing=
+packages_find() {
+  local name package
+  packages=(libunwind8:amd64 liblzma5:amd64)
+  lists_read
+  for name in "${names[@]}"; do
+    missing=$name
+    package=$(wanted "$name") || return 1
+    packages+=("$package")
+  done
+}
+again packages_find || fail "the Debian archive has no $missing $version ($(first_error))"
+packages_load "${packages[@]}" ||
   fail "the download failed ($(first_error))"
 
 unpack() {      # FOLDER, PACKAGE FILE, then options for tar

@@ -58,15 +58,16 @@ done
 
 SECONDS=0
 say "reading the package lists of Debian ${codename:-} (amd64, i386)"
-# What counts is whether the package is then found: one broken index of several must not stop this.
-apt-get "${apt_private[@]}" update >"$log" 2>&1 </dev/null || true
-
 versions_of() { { apt-cache "${apt_private[@]}" madison "libwine:$1" 2>>"$log" || true; } | awk -F ' *[|] *' '{ print $2 }'; }
 
 # Both halves must be of one version; a rebuild of one architecture (+bN) does not make it another.
-versions_of amd64 >"$work/amd64"
-versions_of i386 >"$work/i386"
-if ! [ -s "$work/amd64" ] || ! [ -s "$work/i386" ]; then
+versions_read() {
+  lists_read
+  versions_of amd64 >"$work/amd64"
+  versions_of i386 >"$work/i386"
+  [ -s "$work/amd64" ] && [ -s "$work/i386" ]
+}
+if ! again versions_read; then
   grep -qE '^(E: |W: Failed)' "$log" && fail "the Debian archive could not be reached ($(first_error))"
   fail "the Debian archive has no libwine for amd64 and i386"
 fi
@@ -84,8 +85,8 @@ free_kb=$(df -Pk "$work" | awk 'NR == 2 { print $4 }')
 [ "$free_kb" -gt 1700000 ] || fail "1.7 GB are needed in $cache, and only $((free_kb / 1024)) MB are free"
 
 say "downloading libwine $version for amd64 and i386 (about 200 MB)"
-(cd "$work" && apt-get "${apt_private[@]}" download "libwine:amd64=$(full_version amd64)" \
-  "libwine:i386=$(full_version i386)" libz-mingw-w64) >"$log" 2>&1 </dev/null || fail "the download of libwine failed ($(first_error))"
+packages_load "libwine:amd64=$(full_version amd64)" "libwine:i386=$(full_version i386)" libz-mingw-w64 ||
+  fail "the download of libwine failed ($(first_error))"
 
 # Unpack, prove, put in place ------------------------------------------------------------------------------------
 

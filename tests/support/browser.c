@@ -173,6 +173,7 @@ static bool driver_start(struct browser *browser, const char *path)
         dup2(nothing, 0);
         dup2(ends[1], 1);
         dup2(nothing, 2);
+        setenv("TMPDIR", browser->folder, 1); /* what is left there by whoever is killed goes with the folder */
         execl(path, path, "--port=0", (char *)NULL);
         _exit(127);
     }
