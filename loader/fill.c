@@ -2,7 +2,8 @@
  *
  * Nothing here is needed twice, and calls into the system and first touches of pages are what a start costs. So it is
  * decided first which regions will be written before the image runs: those get write rights at once, the others are
- * mapped with their final rights and never looked at again. Neighbours that agree become one call. */
+ * mapped with their final rights and never looked at again. Neighbours that agree become one call. A host that cannot map
+ * gets its bytes copied, or read straight into their place where it showed the file's beginning alone. */
 #include "loader/load.h"
 #include "pe/reloc.h"
 
@@ -61,10 +62,10 @@ static bool tail_is_dirty(const struct ld_module *module, const struct pe_region
 
 /* A region is mapped where pages of file and image coincide, and copied elsewhere. Headers that must be written too
  * are copied: one page, which then joins the next copied region's call. */
-static bool is_mapped(const struct ld_region *region)
+static bool is_mapped(const struct ld_module *module, const struct ld_region *region)
 {
     const struct pe_region *plan = &region->plan;
-    if (plan->kind != PE_REGION_RAW && plan->kind != PE_REGION_HEADERS)
+    if (module->is_copied || (plan->kind != PE_REGION_RAW && plan->kind != PE_REGION_HEADERS))
         return false;
     if (plan->kind == PE_REGION_HEADERS && (region->rights & PE_W) && !(plan->rights & PE_W))
         return false;
@@ -105,13 +106,14 @@ static void decide_rights(struct ld_module *module)
             continue;
         /* Readable in any case: tables may lie in it, and a hole in the plan must not become a fault in the loader. */
         region->rights = region->plan.rights | PE_R;
-        if (region->plan.tail && tail_is_dirty(module, &region->plan))
+        if (!module->is_copied && region->plan.tail && tail_is_dirty(module, &region->plan))
             region->rights = ld_rights_writable(region->plan.rights);
     }
-    expect_writes(module);
+    if (!module->is_copied || module->file.there == module->file.size)
+        expect_writes(module);
     for (unsigned i = 0; i < module->region_count; i++) {
         struct ld_region *region = &module->regions[i];
-        if (region->plan.raw_size && !is_mapped(region))
+        if (region->plan.raw_size && !is_mapped(module, region))
             region->rights = ld_rights_writable(region->plan.rights);
     }
 }
@@ -119,11 +121,11 @@ static void decide_rights(struct ld_module *module)
 /* ---- Acting ---- */
 
 /* May `next` be part of the call that makes `region`? */
-static bool joins(const struct ld_region *region, const struct ld_region *next)
+static bool joins(const struct ld_module *module, const struct ld_region *region, const struct ld_region *next)
 {
-    if (next->plan.kind == PE_REGION_GAP || region->rights != next->rights || is_mapped(region) != is_mapped(next))
+    if (next->plan.kind == PE_REGION_GAP || region->rights != next->rights || is_mapped(module, region) != is_mapped(module, next))
         return false;
-    return !is_mapped(region) || region->plan.raw_off.value + region->plan.size == next->plan.raw_off.value;
+    return !is_mapped(module, region) || region->plan.raw_off.value + region->plan.size == next->plan.raw_off.value;
 }
 
 static bool make_pages(struct loader *loader, struct ld_module *module, unsigned *calls, struct ld_error *error)
@@ -134,13 +136,13 @@ static bool make_pages(struct loader *loader, struct ld_module *module, unsigned
         end = i + 1;
         if (first->plan.kind == PE_REGION_GAP)
             continue;
-        while (end < module->region_count && joins(&module->regions[end - 1], &module->regions[end]))
+        while (end < module->region_count && joins(module, &module->regions[end - 1], &module->regions[end]))
             end++;
         const struct pe_region *last = &module->regions[end - 1].plan;
         uint64_t address = module->base + first->plan.rva.value;
         uint64_t size = (uint64_t)last->rva.value + last->size - first->plan.rva.value;
         enum host_result result =
-            is_mapped(first) ? host->vm_map(host, address, size, &module->file, first->plan.raw_off.value, first->rights)
+            is_mapped(module, first) ? host->vm_map(host, address, size, &module->file, first->plan.raw_off.value, first->rights)
                              : host->vm_commit(host, address, size, first->rights);
         if (result != HOST_OK)
             return ld_fail_host(error, LD_FILL, module, result, "the image's memory cannot be had");
@@ -149,8 +151,22 @@ static bool make_pages(struct loader *loader, struct ld_module *module, unsigned
     return true;
 }
 
+/* A region's bytes, from where the host has shown them or out of the file. */
+static enum host_result copy_bytes(struct loader *loader, struct ld_module *module, const struct pe_region *plan)
+{
+    struct host *host = loader->host;
+    void *to = host->vm_at(host, module->base + plan->rva.value, plan->raw_size);
+    struct pe_span raw = {NULL, 0};
+    assert(plan->raw_size <= plan->size && plan->raw_off.value <= module->file.size &&
+           plan->raw_size <= module->file.size - plan->raw_off.value);
+    if (!pe_span_slice((struct pe_span){module->file.bytes, module->file.there}, plan->raw_off.value, plan->raw_size, &raw))
+        return host->file_read(host, &module->file, plan->raw_off.value, to, plan->raw_size);
+    memcpy(to, raw.data, (size_t)raw.size);
+    return HOST_OK;
+}
+
 /* The bytes that mapping did not bring: copied regions, and zeroes behind mapped ones. */
-static void write_bytes(struct loader *loader, struct ld_module *module)
+static bool write_bytes(struct loader *loader, struct ld_module *module, struct ld_error *error)
 {
     for (unsigned i = 0; i < module->region_count; i++) {
         const struct ld_region *region = &module->regions[i];
@@ -158,16 +174,16 @@ static void write_bytes(struct loader *loader, struct ld_module *module)
         uint64_t address = module->base + plan->rva.value;
         if (!plan->raw_size || plan->kind == PE_REGION_GAP || plan->kind == PE_REGION_ZERO)
             continue;
-        struct pe_span raw = {NULL, 0};
-        bool there = pe_span_slice((struct pe_span){module->file.bytes, module->file.size}, plan->raw_off.value,
-                                   plan->raw_size, &raw);
-        assert(there && plan->raw_size <= plan->size);
-        (void)there;
-        if (!is_mapped(region))
-            memcpy(loader->host->vm_at(loader->host, address, plan->raw_size), raw.data, (size_t)raw.size);
-        else if (plan->tail && tail_is_dirty(module, plan))
-            memset(loader->host->vm_at(loader->host, address + plan->raw_size, plan->tail), 0, plan->tail);
+        if (is_mapped(module, region)) {
+            if (plan->tail && tail_is_dirty(module, plan))
+                memset(loader->host->vm_at(loader->host, address + plan->raw_size, plan->tail), 0, plan->tail);
+            continue;
+        }
+        enum host_result result = copy_bytes(loader, module, plan);
+        if (result != HOST_OK)
+            return ld_fail_host(error, LD_FILL, module, result, "the file's bytes cannot be read");
     }
+    return true;
 }
 
 static void tell_regions(struct loader *loader, const struct ld_module *module)
@@ -182,7 +198,7 @@ static void tell_regions(struct loader *loader, const struct ld_module *module)
         }
         const char *verb = plan->kind == PE_REGION_GAP    ? "gap"
                            : plan->kind == PE_REGION_ZERO ? "zero"
-                           : is_mapped(&module->regions[i]) ? "mapped"
+                           : is_mapped(module, &module->regions[i]) ? "mapped"
                                                             : "copied";
         LD_TRACE(loader->trace, LD_FILL, .verb = verb, .module = module->name, .name = name,
                  .address = module->base + plan->rva.value, .size = plan->size, .count = plan->raw_size,
@@ -198,16 +214,17 @@ bool ld_fill(struct loader *loader, struct ld_module *module, struct ld_error *e
     unsigned calls = 0;
     if (!plan_regions(module))
         return ld_fail_host(error, LD_FILL, module, HOST_NO_MEMORY, "no memory for the plan");
+    module->is_copied = !loader->host->vm_map || module->file.there < module->file.size;
     decide_rights(module);
-    if (!make_pages(loader, module, &calls, error))
+    if (!make_pages(loader, module, &calls, error) || !write_bytes(loader, module, error))
         return false;
-    write_bytes(loader, module);
 
     /* The view of the image: the same headers, which are validated already, over the stretched bytes. */
     uint32_t size = module->source.size_of_image;
     module->image = module->source;
     module->image.form = PE_FORM_MAPPED;
     module->image.bytes = (struct pe_span){loader->host->vm_at(loader->host, module->base, size), size};
+    module->image.file_size = size;
 
     if (ld_traces(loader->trace, LD_FILL))
         tell_regions(loader, module);

@@ -26,12 +26,13 @@ enum host_result {
  * copy on write: how its pages are told of, not what may be done to them. */
 enum host_rights { HOST_READ = 1, HOST_WRITE = 2, HOST_EXECUTE = 4, HOST_SHARED = 8 };
 
-/* An open file and its whole contents, readable; `bytes` is never NULL while it is open. The bytes are the file's own
+/* An open file and its contents, readable; `bytes` is never NULL while it is open. The bytes are the file's own
  * pages where the host can map. */
 struct host_file {
     intptr_t handle;         /* the host's own */
-    const uint8_t *bytes;    /* size bytes, valid until file_close */
+    const uint8_t *bytes;    /* valid until file_close */
     uint64_t size;           /* bytes */
+    uint64_t there;          /* so many of them stand at `bytes`: all, unless file_open_part says less */
     uint64_t device, serial; /* together: the file's identity (hard links share it) */
     uint64_t modified, changed; /* when its bytes and its facts last were, ns; 0: the host does not say */
 };
@@ -42,6 +43,11 @@ struct host {
     /* file: path is the host's own kind of path, UTF-8. */
     enum host_result (*file_open)(struct host *host, const char *path, struct host_file *file);
     void (*file_close)(struct host *host, struct host_file *file);
+    /* For a host to which showing a whole file costs more than reading what is wanted of it: only its beginning is shown
+     * then, and bytes [off, off + size), which the file has, are read to `to`, into pages that nobody has touched yet for
+     * the most part. Both NULL: this host has no use for them. */
+    enum host_result (*file_open_part)(struct host *host, const char *path, struct host_file *file);
+    enum host_result (*file_read)(struct host *host, const struct host_file *file, uint64_t off, void *to, uint64_t size);
     /* The path of `name` in `folder`, exact spelling first, then without regard to case.
      * Writes at most `room` bytes with NUL. HOST_NOT_FOUND: neither. */
     enum host_result (*file_find)(struct host *host, const char *folder, const char *name, char *path, size_t room);
@@ -51,7 +57,7 @@ struct host {
      * boundary in user space, below `limit` where that is not 0. */
     enum host_result (*vm_reserve)(struct host *host, uint64_t *base, uint64_t size, uint64_t limit);
     /* Shows file bytes [off, off + size) at address, private copy-on-write. off is a page multiple; bytes behind the
-     * file's end in its last page are zero. */
+     * file's end in its last page are zero. NULL: the host cannot, inside a reservation; everything is copied. */
     enum host_result (*vm_map)(struct host *host, uint64_t address, uint64_t size, const struct host_file *file,
                                uint64_t off, int rights);
     /* Zero pages. */

@@ -50,6 +50,7 @@ struct ld_module {
     struct pe_image image;          /* PE_FORM_MAPPED over vm_at(base) */
     struct ld_region *regions;      /* malloc'd plan, rising RVA */
     unsigned region_count;
+    bool is_copied;                 /* nothing of it is mapped from the file */
     bool has_exports;
     struct pe_exports exports;
 

@@ -27,7 +27,7 @@ static void section_raw(const struct pe_image *image, struct pe_section *section
     uint64_t raw = smaller(end - start, align_up(pointer + size - start, PAGE));
     raw = smaller(raw, align_up(section->size, PAGE));
     if (image->form == PE_FORM_FILE)
-        raw = start < image->bytes.size ? smaller(raw, image->bytes.size - start) : 0;
+        raw = start < image->file_size ? smaller(raw, image->file_size - start) : 0;
     section->raw_off = pe_off_at(start);
     section->raw_size = (uint32_t)smaller(raw, UINT32_MAX);
 }
@@ -49,7 +49,7 @@ static void section_decode(const struct pe_image *image, const struct pe_section
     section->raw_off = pe_off_at(section->raw_off_field);
     section->raw_size = section->raw_size_field;
     if (image->form == PE_FORM_FILE) {
-        uint64_t there = section->raw_off_field < image->bytes.size ? image->bytes.size - section->raw_off_field : 0;
+        uint64_t there = section->raw_off_field < image->file_size ? image->file_size - section->raw_off_field : 0;
         section->raw_size = (uint32_t)smaller(section->raw_size, there);
     }
 }
@@ -179,7 +179,7 @@ bool pe_read_rva(const struct pe_image *image, pe_rva rva, void *out, uint32_t l
         if (pe_rest_rva(image, rva, &run) && run.size != 0) {
             step = (uint32_t)smaller(run.size, len);
             memcpy(to, run.data, step);
-        } else if (image->form == PE_FORM_FILE && step != 0) {
+        } else if (image->form == PE_FORM_FILE && step != 0 && image->bytes.size == image->file_size) {
             step = (uint32_t)smaller(step, len);
             memset(to, 0, step);
         } else {
@@ -213,7 +213,7 @@ bool pe_off_from_rva(const struct pe_image *image, pe_rva rva, pe_off *off)
         return false;
     if (image->is_flat || rva.value < image->size_of_headers) {
         *off = pe_off_at(rva.value);
-        return image->form == PE_FORM_MAPPED || rva.value < image->bytes.size;
+        return image->form == PE_FORM_MAPPED || rva.value < image->file_size;
     }
     if (!pe_section_find(image, rva, &section) || rva.value - section.rva.value >= section.raw_size)
         return false;
@@ -224,7 +224,7 @@ bool pe_off_from_rva(const struct pe_image *image, pe_rva rva, pe_off *off)
 bool pe_rva_from_off(const struct pe_image *image, pe_off off, pe_rva *rva)
 {
     struct pe_section section;
-    if (image->form == PE_FORM_FILE && off.value >= image->bytes.size)
+    if (image->form == PE_FORM_FILE && off.value >= image->file_size)
         return false;
     if (image->is_flat ? off.value < image->size_of_image : off.value < image->size_of_headers) {
         *rva = pe_rva_at((uint32_t)off.value);

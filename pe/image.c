@@ -279,9 +279,9 @@ static bool check_section(struct opening *o, const struct pe_section_header *hea
     if (align_up(raw_end, image->file_alignment) > UINT32_MAX)
         return fail_section(o, 23, at + 16, raw_end, UINT32_MAX, "a section's raw data wraps round");
     /* Only the last one is checked: raw data of others may be cut off, and then read as zero. */
-    if (last && raw_end > image->bytes.size)
+    if (last && raw_end > image->file_size)
         return pe_fail(o->error, .code = PE_TRUNCATED, .rule = 24, .ladder = PE_LADDER_OFF, .where = at + 16,
-                       .got = raw_end, .want = image->bytes.size,
+                       .got = raw_end, .want = image->file_size,
                        .text = "the last section reaches beyond the end of the file",
                        .ntstatus = PE_STATUS_INVALID_IMAGE_FORMAT);
     return true;
@@ -318,8 +318,8 @@ static bool check_sections(struct opening *o)
     if (headers > first)
         headers = first;
     image->headers_room = (uint32_t)align_up(headers, PAGE);
-    if (headers > image->bytes.size)
-        headers = image->bytes.size;
+    if (headers > image->file_size)
+        headers = image->file_size;
     image->size_of_headers = (uint32_t)headers;
     if (image->form == PE_FORM_MAPPED && table_end > headers)
         return pe_fail(o->error, .code = PE_BAD_HEADER, .rule = 29, .ladder = PE_LADDER_RVA, .where = at, .got = table_end,
@@ -327,14 +327,32 @@ static bool check_sections(struct opening *o)
     return true;
 }
 
-bool pe_open(struct pe_image *image, struct pe_span bytes, enum pe_form form, struct pe_error *error)
+static bool open_and_check(struct pe_image *image, struct pe_span bytes, uint64_t file_size, enum pe_form form,
+                           struct pe_error *error)
 {
     struct opening opening = {.image = image, .error = error};
 
     memset(image, 0, sizeof(*image));
     image->bytes = bytes;
+    image->file_size = file_size;
     image->form = form;
     pe_done(error);
     return open_file_header(&opening) && open_optional_header(&opening) && check_machine(&opening) &&
            check_numbers(&opening) && check_sections(&opening);
+}
+
+bool pe_open(struct pe_image *image, struct pe_span bytes, enum pe_form form, struct pe_error *error)
+{
+    return open_and_check(image, bytes, bytes.size, form, error);
+}
+
+bool pe_open_part(struct pe_image *image, struct pe_span bytes, uint64_t file_size, struct pe_error *error)
+{
+    pe_assert(bytes.size <= file_size);
+    if (!open_and_check(image, bytes, file_size, PE_FORM_FILE, error))
+        return false;
+    if (image->size_of_headers <= bytes.size)
+        return true;
+    return pe_fail(error, .code = PE_TRUNCATED, .rule = 19, .ladder = PE_LADDER_OFF, .where = bytes.size,
+                   .got = bytes.size, .want = image->size_of_headers, .text = "the headers go on behind what is at hand");
 }

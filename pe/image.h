@@ -35,7 +35,8 @@ struct pe_directory {
 };
 
 struct pe_image {
-    struct pe_span bytes;  /* the whole file, or [base, base + size_of_image) in memory; borrowed */
+    struct pe_span bytes;  /* the file or its beginning, or [base, base + size_of_image) in memory; borrowed */
+    uint64_t file_size;    /* of the whole file; in memory that of bytes */
     enum pe_form form;
     bool is_64;            /* PE32+ */
     bool is_dll;           /* IMAGE_FILE_DLL */
@@ -62,6 +63,10 @@ struct pe_image {
  * PE_FORM_MAPPED: `bytes` begins at the base and has at least SizeOfImage bytes, of which the headers' pages must
  * be readable; nothing is asked of the file that it came from. */
 bool pe_open(struct pe_image *image, struct pe_span bytes /* foreign */, enum pe_form form, struct pe_error *error);
+
+/* The same for a file of which only the beginning is at hand. False also where the headers go on behind it: then the
+ * whole file has to be asked. True says that pe_open of the whole file would have filled *image alike. */
+bool pe_open_part(struct pe_image *image, struct pe_span bytes /* foreign */, uint64_t file_size, struct pe_error *error);
 
 /* The index-th section, 0-based; index < section_count is the caller's duty (assert). */
 void pe_section_at(const struct pe_image *image, unsigned index, struct pe_section *section);

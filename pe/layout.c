@@ -26,7 +26,7 @@ static void plan_headers(struct pe_layout *layout, struct pe_region *region)
     const struct pe_image *image = layout->image;
     uint64_t raw = image->size_of_headers;
     if (image->is_flat)
-        raw = image->bytes.size < image->size_of_image ? image->bytes.size : image->size_of_image;
+        raw = image->file_size < image->size_of_image ? image->file_size : image->size_of_image;
     region->kind = PE_REGION_HEADERS;
     region->size = (uint32_t)page_up(raw);
     region->raw_off = pe_off_at(0);

@@ -39,6 +39,23 @@ static void damage(uint8_t *bytes, size_t size)
     }
 }
 
+/* All that can be seen of a load: bytes and rights of every image, or why it was refused. */
+static uint64_t outcome(const struct process *process, const struct ld_module *module)
+{
+    uint64_t sum = module ? 1 : process->error.ntstatus;
+    for (const struct ld_module *one = process->loader.first; one; one = one->next)
+        for (unsigned i = 0; i < one->region_count; i++) {
+            const struct pe_region *plan = &one->regions[i].plan;
+            if (plan->kind == PE_REGION_GAP)
+                continue;
+            const uint8_t *bytes = process->host->vm_at(process->host, one->base + plan->rva.value, plan->size);
+            for (uint32_t at = 0; at < plan->size; at++)
+                sum = (sum ^ bytes[at]) * 0x100000001b3u;
+            sum = (sum ^ (uint64_t)sim_rights(process->host, one->base + plan->rva.value)) * 0x100000001b3u;
+        }
+    return sum;
+}
+
 static void damaged_files_do_no_harm(void **state)
 {
     static const struct ld_make makes[] = {
@@ -49,22 +66,32 @@ static void damaged_files_do_no_harm(void **state)
         {.exports = {{"away", "c.#10"}, {"b1", 0}, {"b2", 0}}, .imports = {{"c.dll", {"c1"}}}, .pointers = 3},
         {.exports = {{"c1", 0}, {"c2", "b.b1"}}, .imports = {{"b.dll", {"b2"}}}, .pointers = 600, .file_alignment = 0x1000},
     };
+    static const uint64_t parts[] = {0x1000, 0x400, 0x200, 0x100};
+    uint64_t before = 0, whole = 0;
     unsigned loaded = 0, refused = 0;
     (void)state;
     random_state = 0x9e3779b97f4a7c15u;
-    for (unsigned round = 0; round < LD_MUTATIONS; round++) {
+    for (unsigned round = 0; round < 2 * LD_MUTATIONS; round++) {
         struct process process;
+        bool by_part = round & 1; /* each file twice: shown whole, and by its beginning */
         process_open(&process);
         process.trace.mask = 0;
-        process.loader.occupy = round & 1;
-        process.loader.random = round;
-        unsigned exe = round >> 1 & 1;
+        process.loader.occupy = round >> 1 & 1;
+        process.loader.random = round >> 1;
+        if (by_part)
+            sim_show_part(process.host, parts[round >> 1 & 3]);
+        unsigned exe = round >> 2 & 1;
         process_add(&process, "/app/a.exe", &makes[exe]);
         process_add(&process, "/app/b.dll", &makes[2]);
         process_add(&process, "/app/c.dll", &makes[3]);
+        random_state = by_part ? before : (before = random_state);
         struct ld_made *hurt = &process.files[next_random(3)];
         damage(hurt->bytes, hurt->size);
         struct ld_module *list[16], *module = ld_load_path(&process.loader, "/app/a.exe", &process.error);
+        uint64_t now = outcome(&process, module);
+        if (by_part)
+            assert_int_equal(now, whole);
+        whole = now;
         if (module) {
             loaded++;
             ld_order(&process.loader, module, list, 16);

@@ -93,7 +93,7 @@ enum host_result linux_file_open(struct host *host, const char *path, struct hos
     }
     file->handle = descriptor;
     file->bytes = bytes;
-    file->size = (uint64_t)status.st_size;
+    file->size = file->there = (uint64_t)status.st_size;
     file->device = (uint64_t)status.st_dev;
     file->serial = (uint64_t)status.st_ino;
     file->modified = nanoseconds(status.st_mtim);

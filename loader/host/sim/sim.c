@@ -38,6 +38,7 @@ struct sim_host {
     unsigned fail_in; /* calls until the one that fails, 0: none */
     enum host_result fail_result;
     bool has_failed;
+    uint64_t part; /* sim_show_part */
     uint64_t now;
 };
 
@@ -85,8 +86,33 @@ static enum host_result file_open(struct host *host, const char *path, struct ho
     if (file->refusal != HOST_OK)
         return file->refusal;
     *out = (struct host_file){.handle = 1, .bytes = file->bytes, .size = file->size, .device = 1,
-                              .serial = (uint64_t)(uintptr_t)file->bytes};
+                              .there = file->size, .serial = (uint64_t)(uintptr_t)file->bytes};
     self->open_files++;
+    return HOST_OK;
+}
+
+/* A copy, so that whoever reads behind its end is found by the memory checker. */
+static enum host_result file_open_part(struct host *host, const char *path, struct host_file *out)
+{
+    struct sim_host *self = host->self;
+    enum host_result result = file_open(host, path, out);
+    if (result != HOST_OK || out->size <= self->part)
+        return result;
+    uint8_t *copy = malloc((size_t)self->part);
+    assert(copy);
+    out->bytes = memcpy(copy, out->bytes, (size_t)self->part);
+    out->there = self->part;
+    return HOST_OK;
+}
+
+static enum host_result file_read(struct host *host, const struct host_file *file, uint64_t off, void *to, uint64_t size)
+{
+    struct sim_host *self = host->self;
+    const uint8_t *bytes = (const uint8_t *)(uintptr_t)file->serial;
+    if (fails(self, SIM_FILE_READ))
+        return self->fail_result;
+    assert(off <= file->size && size <= file->size - off);
+    memcpy(to, bytes + off, (size_t)size);
     return HOST_OK;
 }
 
@@ -94,6 +120,8 @@ static void file_close(struct host *host, struct host_file *file)
 {
     struct sim_host *self = host->self;
     assert(file->bytes && self->open_files);
+    if (file->there < file->size)
+        free((void *)(uintptr_t)file->bytes);
     self->open_files--;
 }
 
@@ -341,6 +369,15 @@ void host_sim_close(struct host *host)
         free(file);
     }
     free(self);
+}
+
+void sim_show_part(struct host *host, uint64_t size)
+{
+    struct sim_host *self = host->self;
+    self->part = size;
+    host->file_open_part = file_open_part;
+    host->file_read = file_read;
+    host->vm_map = NULL;
 }
 
 void sim_fail_at(struct host *host, unsigned n, enum host_result result)

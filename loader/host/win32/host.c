@@ -65,6 +65,7 @@ static uint64_t win32_clock(struct host *host)
     return ticks / rate * 1000000000u + ticks % rate * 1000000000u / rate;
 }
 
+/* No vm_map: a view of a file begins on 64 KiB, in the file and in memory, and never inside a reservation. */
 struct host *host_win32_open(void)
 {
     struct win32_host *self = calloc(1, sizeof *self);
@@ -73,10 +74,11 @@ struct host *host_win32_open(void)
     self->host = (struct host){
         .self = self,
         .file_open = win32_file_open,
+        .file_open_part = win32_file_open_part,
+        .file_read = win32_file_read,
         .file_close = win32_file_close,
         .file_find = win32_file_find,
         .vm_reserve = win32_vm_reserve,
-        .vm_map = win32_vm_map,
         .vm_commit = win32_vm_commit,
         .vm_protect = win32_vm_protect,
         .vm_release = win32_vm_release,

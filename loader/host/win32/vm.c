@@ -100,19 +100,6 @@ enum host_result win32_vm_commit(struct host *host, uint64_t address, uint64_t s
     return win32_result(GetLastError());
 }
 
-/* A view of a file begins on 64 KiB, in the file and in memory, and never inside a reservation. So the pages are
- * copied: one reservation stays one. */
-enum host_result win32_vm_map(struct host *host, uint64_t address, uint64_t size, const struct host_file *file, uint64_t off,
-                              int rights)
-{
-    enum host_result result = win32_vm_commit(host, address, size, HOST_READ | HOST_WRITE);
-    if (result != HOST_OK)
-        return result;
-    if (off < file->size)
-        memcpy(pointer(address), file->bytes + off, (size_t)(size < file->size - off ? size : file->size - off));
-    return win32_vm_protect(host, address, size, rights);
-}
-
 enum host_result win32_vm_protect(struct host *host, uint64_t address, uint64_t size, int rights)
 {
     DWORD before;

@@ -25,11 +25,11 @@ WCHAR *win32_wide(const char *text);
 
 /* file.c, find.c, vm.c: the functions of the table. */
 enum host_result win32_file_open(struct host *host, const char *path, struct host_file *file);
+enum host_result win32_file_open_part(struct host *host, const char *path, struct host_file *file);
+enum host_result win32_file_read(struct host *host, const struct host_file *file, uint64_t off, void *to, uint64_t size);
 void win32_file_close(struct host *host, struct host_file *file);
 enum host_result win32_file_find(struct host *host, const char *folder, const char *name, char *path, size_t room);
 enum host_result win32_vm_reserve(struct host *host, uint64_t *base, uint64_t size, uint64_t limit);
-enum host_result win32_vm_map(struct host *host, uint64_t address, uint64_t size, const struct host_file *file, uint64_t off,
-                              int rights);
 enum host_result win32_vm_commit(struct host *host, uint64_t address, uint64_t size, int rights);
 enum host_result win32_vm_protect(struct host *host, uint64_t address, uint64_t size, int rights);
 void win32_vm_release(struct host *host, uint64_t base, uint64_t size);
