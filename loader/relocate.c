@@ -106,21 +106,22 @@ static inline void add32(uint8_t *at, uint64_t delta)
 }
 
 /* The run of whole pointers from an entry on: returns the first entry that is something else, or whose offset is
- * above `last`. Four entries are looked at as one number; one comparison then tells that all four are of the type. */
+ * above `last`. As many entries as a register holds are looked at as one number; freed of the type they are offsets, and one
+ * comparison tells that all of them were of the type. */
 static inline const uint8_t *fix_run(const uint8_t *entry, const uint8_t *end, uint8_t *page, uint64_t delta, unsigned type,
                                      unsigned last, void (*add)(uint8_t *at, uint64_t delta))
 {
-    const uint64_t types = 0xf000f000f000f000u, wanted = (uint64_t)type << 12 | (uint64_t)type << 28 | (uint64_t)type << 44 |
-                                                          (uint64_t)type << 60;
-    for (; last == 0xfff && end - entry >= 8; entry += 8) {
-        uint64_t four;
-        memcpy(&four, entry, sizeof(four));
-        if ((four & types) != wanted)
+    enum { STEP = sizeof(uintptr_t) };
+    const uintptr_t types = (uintptr_t)0xf000f000f000f000u, wanted = (uintptr_t)0x0001000100010001u * (type << 12);
+    for (; last == 0xfff && end - entry >= STEP; entry += STEP) {
+        uintptr_t several;
+        memcpy(&several, entry, STEP);
+        several ^= wanted;
+        if (several & types)
             break;
-        add(page + (four & 0xfff), delta);
-        add(page + (four >> 16 & 0xfff), delta);
-        add(page + (four >> 32 & 0xfff), delta);
-        add(page + (four >> 48 & 0xfff), delta);
+#pragma GCC unroll 4
+        for (unsigned shift = 0; shift < 8 * STEP; shift += 16)
+            add(page + (several >> shift & 0xfff), delta);
     }
     for (; entry < end; entry += 2) {
         /* An entry minus the type is the offset, and above any offset where the type is another. */

@@ -8,13 +8,14 @@
  * another one the loader gets the beginning, and what it wants of the rest is read into its place. Only who asks for all of
  * a big file gets a view. One buffer is kept for the reading, because memory that was touched before costs less; a second
  * file that is open at the same time has memory of its own. */
-enum { SMALL = 0x40000, BEGINNING = 0x1000, PAGE = 0x1000 };
+enum { SMALL = 0x40000, BEGINNING = 0x1000, PAGE = 0x1000, STRETCH = 0x100000 };
 
+/* By the file's own position: an OVERLAPPED would name the place in one call, but Wine (8.0) then asks its server each time
+ * whether a completion port wants to hear of it. */
 static enum host_result read_at(HANDLE file, uint64_t off, void *to, DWORD size)
 {
-    OVERLAPPED place = {.Offset = (DWORD)off, .OffsetHigh = (DWORD)(off >> 32)};
     DWORD got = 0;
-    if (!ReadFile(file, to, size, &got, &place))
+    if (!SetFilePointerEx(file, (LARGE_INTEGER){.QuadPart = (LONGLONG)off}, NULL, FILE_BEGIN) || !ReadFile(file, to, size, &got, NULL))
         return win32_result(GetLastError());
     return got == size ? HOST_OK : HOST_FAILED;
 }
@@ -123,7 +124,7 @@ enum host_result win32_file_read(struct host *host, const struct host_file *file
     uint8_t *at = to;
     (void)host;
     for (DWORD step; size && result == HOST_OK; size -= step, at += step, off += step) {
-        step = size < SMALL ? (DWORD)size : SMALL;
+        step = size < STRETCH ? (DWORD)size : STRETCH;
         for (DWORD touched = 0; touched < step; touched += PAGE)
             *(volatile uint8_t *)(at + touched) = 0;
         result = read_at((HANDLE)file->handle, off, at, step);
