@@ -20,7 +20,7 @@ $(foreach l,asan run bench,$(eval $(call lane,$l)))
 
 UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(call sources,tests/unit/*_test.c))
 # The lanes under Wine, which has a time limit of its own: a prefix is made first, and then some three hundred programs run.
-LANE_TESTS := lanes_test compare_lanes_test
+LANE_TESTS := lanes_test compare_lanes_test spawn_lanes_test
 RUN_TESTS  := $(filter-out $(LANE_TESTS),$(patsubst tests/run/%.c,%,$(call sources,tests/run/*_test.c)))
 FUZZERS    := $(patsubst tests/fuzz/%.c,%,$(call sources,tests/fuzz/*_fuzz.c))
 SUPPORT    := $(call sources,tests/support/*.c)

@@ -33,6 +33,7 @@ static const char help[] =
     "                       exit status 0 or 126; with --json for programs\n"
     "  --missing=stub       start although functions are missing: who calls one gets exception 0x80000100, as in Wine\n"
     "  --occupy             take FILE's preferred base first, so that it must move\n"
+    "  --inherit            all inheritable handles go to the program, not only its standard handles\n"
     "  --env NAME=VALUE     add a variable to the program's environment (again and again)\n"
     "  --clear-env          begin with an empty environment\n"
     "\n"
@@ -40,7 +41,7 @@ static const char help[] =
     "loaded; 127: FILE is not there. A program can use these numbers too: the status file tells the difference.\n";
 
 enum { OPTION_TRACE = 256, OPTION_TRACE_FILE, OPTION_CHECK, OPTION_OCCUPY, OPTION_STATUS_FILE, OPTION_ENV, OPTION_CLEAR_ENV,
-       OPTION_MANUAL, OPTION_JSON, OPTION_MISSING };
+       OPTION_MANUAL, OPTION_JSON, OPTION_MISSING, OPTION_INHERIT };
 
 static const struct option options[] = {
     {"help", no_argument, NULL, 'h'},
@@ -55,6 +56,7 @@ static const struct option options[] = {
     {"manual", required_argument, NULL, OPTION_MANUAL},
     {"json", no_argument, NULL, OPTION_JSON},
     {"missing", required_argument, NULL, OPTION_MISSING},
+    {"inherit", no_argument, NULL, OPTION_INHERIT},
     {0},
 };
 
@@ -62,7 +64,7 @@ static struct {
     const char *program, *trace_file, *status_file;
     uint32_t mask;
     enum win32_manual manual;
-    bool check, json, story, occupy, missing_stub;
+    bool check, json, story, occupy, missing_stub, inherit;
     void (*look)(struct cli_start *child, struct win32_order *order); /* NULL: nobody does */
 } run = {.manual = WIN32_MANUAL_APP};
 
@@ -125,6 +127,7 @@ static int option_take(int option)
     case OPTION_CLEAR_ENV: return environment_clear();
     case OPTION_MANUAL: return manual_take(optarg);
     case OPTION_MISSING: return missing_take(optarg);
+    case OPTION_INHERIT: run.inherit = true; return 0;
     default: return cli_usage("run");
     }
 }
@@ -306,7 +309,7 @@ static int start(struct facts *facts, const WCHAR *typed, HANDLE trace, HANDLE s
 {
     WCHAR dll[WIN32_PATH], application[WIN32_PATH], folder[WIN32_PATH];
     HANDLE section;
-    struct cli_start child = {.application = application, .command_line = _wcsdup(typed), .inherit = true, .flags = CREATE_SUSPENDED};
+    struct cli_start child = {.application = application, .command_line = _wcsdup(typed), .inherit = run.inherit, .flags = CREATE_SUSPENDED};
     if (!child.command_line || !host_path(facts->machine, dll))
         return CLI_USAGE_OR_WORLD;
     folder_name(folder);

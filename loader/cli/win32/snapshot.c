@@ -68,7 +68,7 @@ static int option_take(int option)
 static int hand_over(const WCHAR *words)
 {
     WCHAR path[MAX_PATH * 4], *line = NULL, *slash;
-    struct cli_start child = {.application = path, .inherit = true};
+    struct cli_start child = {.application = path};
     DWORD length = GetModuleFileNameW(NULL, path, MAX_PATH * 4 - 16);
     slash = length ? wcsrchr(path, '\\') : NULL;
     if (slash)

@@ -68,21 +68,6 @@ static int option_take(int option)
     }
 }
 
-/* Without handles of its own a child of a console program still shares console, input and output; a file or a pipe
- * reaches it only by inheritance. So --inherit decides about all the other handles. */
-static void keep_others_private(void)
-{
-    static const DWORD standard[] = {STD_INPUT_HANDLE, STD_OUTPUT_HANDLE, STD_ERROR_HANDLE};
-    for (uintptr_t value = 4; value < 0x1000; value += 4) {
-        HANDLE handle = (HANDLE)value;
-        bool keep = false;
-        for (size_t i = 0; i < sizeof standard / sizeof *standard; i++)
-            keep |= GetStdHandle(standard[i]) == handle;
-        if (!keep)
-            SetHandleInformation(handle, HANDLE_FLAG_INHERIT, 0);
-    }
-}
-
 static void wait_for_enter(void)
 {
     char byte;
@@ -107,12 +92,8 @@ static void tell_end(uint32_t code)
 
 static int start(const char *what, const WCHAR *application, WCHAR *command_line, HANDLE status)
 {
-    struct cli_start child = {.application = application, .command_line = command_line, .inherit = !spawn.new_console,
+    struct cli_start child = {.application = application, .command_line = command_line, .inherit = spawn.inherit,
                               .flags = (spawn.suspended ? CREATE_SUSPENDED : 0) | (spawn.new_console ? CREATE_NEW_CONSOLE : 0)};
-    if (!spawn.inherit)
-        keep_others_private();
-    else
-        child.inherit = true;
     if (!cli_start(&child)) {
         DWORD error = GetLastError();
         cli_status_write(status, error == ERROR_BAD_EXE_FORMAT ? 0xc000007bu : 0xc0000001u, "refused");

@@ -23,26 +23,80 @@ static HANDLE job_of(HANDLE process)
     return NULL;
 }
 
-static HANDLE inheritable(DWORD which)
+/* ---- what the child inherits ---- */
+
+enum { STANDARD = 3 };
+
+/* Windows 7 tells the console's handles by two low bits. A child of the same console has them by themselves, and a list that names
+ * one is refused; later Windows, and Wine, have real handles there. */
+static bool is_listable(HANDLE handle)
 {
-    HANDLE handle = GetStdHandle(which);
-    if (handle && handle != INVALID_HANDLE_VALUE)
-        SetHandleInformation(handle, HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT);
-    return handle;
+    DWORD flags;
+    return handle && handle != INVALID_HANDLE_VALUE && ((uintptr_t)handle & 3) == 0 && GetHandleInformation(handle, &flags);
+}
+
+static void standard_take(STARTUPINFOW *startup)
+{
+    HANDLE standard[STANDARD] = {GetStdHandle(STD_INPUT_HANDLE), GetStdHandle(STD_OUTPUT_HANDLE), GetStdHandle(STD_ERROR_HANDLE)};
+    for (size_t i = 0; i < STANDARD; i++)
+        if (is_listable(standard[i]))
+            SetHandleInformation(standard[i], HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT);
+    startup->dwFlags = STARTF_USESTDHANDLES;
+    startup->hStdInput = standard[0];
+    startup->hStdOutput = standard[1];
+    startup->hStdError = standard[2];
+}
+
+/* Each once: a list that names a handle twice is refused, too. */
+static size_t standard_list(const STARTUPINFOW *startup, HANDLE list[STANDARD])
+{
+    const HANDLE standard[STANDARD] = {startup->hStdInput, startup->hStdOutput, startup->hStdError};
+    size_t count = 0;
+    for (size_t i = 0; i < STANDARD; i++) {
+        bool is_new = is_listable(standard[i]);
+        for (size_t before = 0; before < count; before++)
+            is_new &= list[before] != standard[i];
+        if (is_new)
+            list[count++] = standard[i];
+    }
+    return count;
+}
+
+/* The standard handles and no others, whatever else is inheritable here: what whoever started us left open is not for the child. */
+static bool create_with_standard(struct cli_start *start, STARTUPINFOEXW *startup)
+{
+    HANDLE list[STANDARD];
+    uint8_t room[256];
+    SIZE_T size = sizeof room;
+    size_t count = standard_list(&startup->StartupInfo, list);
+    if (!count) {
+        startup->StartupInfo.dwFlags = 0;
+        return CreateProcessW(start->application, start->command_line, NULL, NULL, FALSE, start->flags, NULL, NULL, &startup->StartupInfo,
+                              &start->process);
+    }
+    startup->lpAttributeList = (LPPROC_THREAD_ATTRIBUTE_LIST)room;
+    startup->StartupInfo.cb = sizeof *startup;
+    if (!InitializeProcThreadAttributeList(startup->lpAttributeList, 1, 0, &size))
+        return false;
+    bool done = UpdateProcThreadAttribute(startup->lpAttributeList, 0, PROC_THREAD_ATTRIBUTE_HANDLE_LIST, list, count * sizeof *list, NULL, NULL) &&
+                CreateProcessW(start->application, start->command_line, NULL, NULL, TRUE, start->flags | EXTENDED_STARTUPINFO_PRESENT, NULL, NULL,
+                               &startup->StartupInfo, &start->process);
+    DWORD error = GetLastError();
+    DeleteProcThreadAttributeList(startup->lpAttributeList);
+    SetLastError(error);
+    return done;
 }
 
 bool cli_start(struct cli_start *start)
 {
-    STARTUPINFOW startup = {.cb = sizeof startup};
+    STARTUPINFOEXW startup = {.StartupInfo.cb = sizeof startup.StartupInfo};
+    bool has_console = start->flags & CREATE_NEW_CONSOLE;
     SetConsoleCtrlHandler(on_control, TRUE);
-    if (start->inherit && !(start->flags & CREATE_NEW_CONSOLE)) {
-        startup.dwFlags = STARTF_USESTDHANDLES;
-        startup.hStdInput = inheritable(STD_INPUT_HANDLE);
-        startup.hStdOutput = inheritable(STD_OUTPUT_HANDLE);
-        startup.hStdError = inheritable(STD_ERROR_HANDLE);
-    }
-    if (!CreateProcessW(start->application, start->command_line, NULL, NULL, start->inherit, start->flags, NULL, NULL,
-                        &startup, &start->process))
+    if (!has_console)
+        standard_take(&startup.StartupInfo);
+    if (!has_console && !start->inherit ? !create_with_standard(start, &startup)
+                                        : !CreateProcessW(start->application, start->command_line, NULL, NULL, start->inherit, start->flags, NULL,
+                                                          NULL, &startup.StartupInfo, &start->process))
         return false;
     start->job = job_of(start->process.hProcess);
     return true;

@@ -17,7 +17,7 @@ struct cli_start {
     const WCHAR *application;   /* NULL: the command line's first word is searched for */
     WCHAR *command_line;        /* NULL: the application's name */
     DWORD flags;                /* CREATE_SUSPENDED, CREATE_NEW_CONSOLE */
-    bool inherit;               /* all inheritable handles, the standard handles among them */
+    bool inherit;               /* all inheritable handles; else the standard handles alone, and none with CREATE_NEW_CONSOLE */
     PROCESS_INFORMATION process; /* result */
     HANDLE job;                 /* result; NULL: Windows 7 within another job */
 };
