@@ -23,6 +23,15 @@ static int same(const char *name)
     return again == first;
 }
 
+/* As programs write paths that may be long. */
+static const char *prefixed(const char *name)
+{
+    static char path[2 * MAX_PATH];
+
+    sprintf(path, "\\\\?\\%s", place_path(name));
+    return path;
+}
+
 static void spellings(void)
 {
     char slashes[2 * MAX_PATH];
@@ -38,6 +47,7 @@ static void spellings(void)
         if (*at == '\\')
             *at = '/';
     check("slashes", same(slashes));
+    check("the prefix \\\\?\\", same(prefixed("here\\one.dll")));
     SetCurrentDirectoryA(place_path("here"));
     check("a path from the current directory", same(".\\one.dll"));
     check("a path from the root of the drive", same(place_path("here\\one.dll") + 2));
@@ -78,6 +88,19 @@ static void bare_name_first(void)
     FreeLibrary(first);
 }
 
+/* GetModuleFileName: "The string returned will use the same format that was specified when the module was loaded". */
+static void prefix_first(void)
+{
+    char path[2 * MAX_PATH] = "";
+
+    first = LoadLibraryExA(prefixed("here\\one.dll"), NULL, LOAD_WITH_ALTERED_SEARCH_PATH);
+    check("loaded by a path with the prefix", first != NULL);
+    GetModuleFileNameA(first, path, sizeof path);
+    check("which its path keeps", !strcmp(path, prefixed("here\\one.dll")));
+    check("without it it is the same", same(place_path("here\\one.dll")));
+    FreeLibrary(first);
+}
+
 int main(void)
 {
     check("files", place_open("same") && place_folder("Here") && place_folder("There")
@@ -86,6 +109,7 @@ int main(void)
     handles();
     two_files();
     bare_name_first();
+    prefix_first();
     place_close();
     return sample_wrong_facts;
 }

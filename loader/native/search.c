@@ -88,6 +88,14 @@ static size_t full_path(const WCHAR *path, size_t length, WCHAR *full)
     return path_tidy(full, prefix + length);
 }
 
+/* The host's name of what a full path names; one with the prefix \\?\ or \\.\ is an ordinary one behind it. */
+static NTSTATUS full_to_unix(const WCHAR *full, size_t length, char *out, size_t room)
+{
+    bool prefixed = length > 5 && full[0] == '\\' && full[1] == '\\' && (full[2] == '?' || full[2] == '.') && full[3] == '\\' &&
+                    full[5] == ':';
+    return nt_path_to_unix(full + (prefixed ? 4 : 0), (unsigned)length - (prefixed ? 4 : 0), true, out, room);
+}
+
 /* ---- search paths ---- */
 
 /* A guest's search path ("C:\app;C:\windows\system32;..."), turned into host folders. The last one is kept: kernelbase
@@ -156,7 +164,7 @@ static const char *const *search_for(const WCHAR *guest_path)
         while (end < length && text[end] != ';')
             end++;
         if (end > at && (count = full_path(text + at, end - at, full)) &&
-            !nt_path_to_unix(full, (unsigned)count, true, folder, sizeof folder))
+            !full_to_unix(full, count, folder, sizeof folder))
             folder_add(folder);
         at = end + 1;
     }
@@ -172,7 +180,7 @@ static const char *const *search_for(const WCHAR *guest_path)
 /* The file that a full path names, as the host knows it. */
 static bool file_at(const WCHAR *full, size_t length, struct native_name *name)
 {
-    if (!length || nt_path_to_unix(full, (unsigned)length, true, name->text, sizeof name->text))
+    if (!length || full_to_unix(full, length, name->text, sizeof name->text))
         return false;
     memcpy(name->dos, full, length * sizeof *full);
     name->dos[length] = 0;
