@@ -68,7 +68,7 @@ void cli_trace_event(const struct cli_trace *trace, const struct ld_event *event
     if (event->module)
         add(&line, " %s", event->module);
     /* A binding reads as what it is: exporter!function. */
-    bool is_import = event->phase == LD_BIND && event->name && event->detail;
+    bool is_import = event->phase == LD_BIND && event->name && event->detail && strcmp(event->verb, "failed");
     if (is_import)
         add(&line, " %s!%s", event->detail, event->name);
     else if (event->name)

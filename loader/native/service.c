@@ -5,6 +5,7 @@
 #include "loader/nt/ps.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -33,6 +34,16 @@ static void counts_publish(void)
         count_publish(module);
 }
 
+/* Why LoadLibrary will say no: nobody else knows it, because the guest gets one number. */
+static void tell_failure(const char *name, const struct ld_error *error)
+{
+    char wanted[sizeof error->module + sizeof error->symbol + sizeof error->needed_by + 16];
+    snprintf(wanted, sizeof wanted, "%s%s%s%s%s", error->module, error->symbol[0] ? "!" : "", error->symbol,
+             error->needed_by[0] ? ", needed by " : "", error->needed_by);
+    LD_TRACE(native.loader.trace, error->phase, .verb = "failed", .module = name, .detail = error->text,
+             .name = wanted[0] ? wanted : NULL);
+}
+
 static NTSTATUS load(const uintptr_t *arguments)
 {
     struct native_name name;
@@ -46,8 +57,10 @@ static NTSTATUS load(const uintptr_t *arguments)
     loader->root_no_resolve = arguments[2] & NT_LOAD_NO_RESOLVE;
     struct ld_module *module = name.is_path ? ld_load_path(loader, name.text, &error) : ld_load(loader, name.text, NULL, &error);
     loader->search = native.search;
-    if (!module)
+    if (!module) {
+        tell_failure(name.text, &error);
         return error.ntstatus ? error.ntstatus : STATUS_DLL_NOT_FOUND;
+    }
     if (module->state == LD_GONE && module->references == 1) { /* its own DllMain, which is just detaching it, asks for it again */
         module->references = 0;
         return STATUS_DLL_NOT_FOUND;

@@ -307,6 +307,16 @@ static void freed_dll_goes(void **state)
     run_end(&run);
 }
 
+/* What LoadLibrary's one number does not say: which file was missing, and who wanted it. */
+static void failed_loads_say_why(void **state)
+{
+    struct run run;
+    (void)state;
+    sample_run(&run, "--trace=find", NULL, "loadlib.exe");
+    assert_non_null(strstr(run.trace, "peload[find] failed loadlib_needs_absent.dll peload_absent.dll, needed by loadlib_needs_absent.dll ("));
+    run_end(&run);
+}
+
 /* All in one: each phase has told something, a call reads as name(arguments) = status, and the guest is not disturbed. */
 static void everything_is_traced(void **state)
 {
@@ -387,7 +397,7 @@ int main(int count_of_words, char **words)
     static const struct CMUnitTest single[] = {
         cmocka_unit_test(graph_moves_one_of_two), cmocka_unit_test(reference_lane_runs),
         cmocka_unit_test(many_relocations_are_applied), cmocka_unit_test(api_sets_are_found),
-        cmocka_unit_test(delayed_dll_comes_late), cmocka_unit_test(freed_dll_goes), cmocka_unit_test(everything_is_traced),
+        cmocka_unit_test(delayed_dll_comes_late), cmocka_unit_test(freed_dll_goes), cmocka_unit_test(failed_loads_say_why), cmocka_unit_test(everything_is_traced),
         cmocka_unit_test(crash_is_reported), cmocka_unit_test(story_is_told), cmocka_unit_test(environment_can_be_made),
     };
     static struct table_row rows[TABLE_ROWS];
