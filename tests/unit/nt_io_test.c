@@ -379,6 +379,89 @@ static void byte_ranges_are_locked_against_other_handles(void **state)
     closed(one);
 }
 
+/* SetFilePointer and SetEndOfFile on a handle for overlapped transfers, which neither use nor move its position. */
+static void overlapped_handles_have_a_position(void **state)
+{
+    int64_t place = 0x4000, told[3] = {0};
+    ULONG_PTR done;
+    char text[4];
+    (void)state;
+    file_make("overlapped", "0123456789");
+    HANDLE file = create("\\??\\C:\\overlapped", BOTH_, SHARE_ALL, FILE_OPEN, 0).handle;
+    STATUS_IS(set(file, 14, &place, sizeof place), STATUS_SUCCESS);
+    STATUS_IS(read_at(file, text, 3, AT(2), &done), STATUS_SUCCESS);
+    STATUS_IS(query(file, 14, told, sizeof *told), STATUS_SUCCESS);
+    assert_int_equal(told[0], place);
+    STATUS_IS(set(file, 20, told, sizeof *told), STATUS_SUCCESS);
+    STATUS_IS(query(file, 5, told, sizeof told), STATUS_SUCCESS);
+    assert_int_equal(told[1], place); /* FILE_STANDARD_INFORMATION.EndOfFile */
+    closed(file);
+}
+
+/* A file's mode as a list of rights (winnt.h's layouts): the owner has all, the system too, everybody what the mode gives others. */
+static uint32_t rights_of_everyone(mode_t mode)
+{
+    static const uint8_t everyone[12] = {1, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0};
+    uint8_t bytes[512];
+    ULONG size;
+    uint32_t dacl, mask = 0;
+    uint16_t count, length;
+    char path[512];
+    snprintf(path, sizeof path, "%s/guarded", drive);
+    file_make("guarded", "x");
+    assert_int_equal(chmod(path, mode), 0);
+    HANDLE file = opened("\\??\\C:\\guarded", READ_, 0);
+    STATUS_IS(NtQuerySecurityObject(file, 7, bytes, sizeof bytes, &size), STATUS_SUCCESS);
+    memcpy(&dacl, bytes + 16, 4);
+    memcpy(&count, bytes + dacl + 4, 2);
+    for (uint32_t at = dacl + 8; count--; at += length) {
+        uint32_t one;
+        memcpy(&length, bytes + at + 2, 2);
+        memcpy(&one, bytes + at + 4, 4);
+        if (length == 20 && !memcmp(bytes + at + 8, everyone, sizeof everyone))
+            mask |= one;
+        else if (bytes[at + 9] == 5)
+            assert_true(one == 0x1f01ff || one == 0x120089); /* the owner; the group, which may read */
+    }
+    closed(file);
+    return mask;
+}
+
+static void modes_are_told_as_rights(void **state)
+{
+    (void)state;
+    assert_int_equal(rights_of_everyone(0600), 0);
+    assert_int_equal(rights_of_everyone(0644), 0x120089);      /* FILE_GENERIC_READ */
+    assert_int_equal(rights_of_everyone(0646), 0x12019f);      /* and FILE_GENERIC_WRITE */
+    assert_int_equal(rights_of_everyone(0641), 0x1200a0);      /* FILE_GENERIC_EXECUTE */
+}
+
+/* Microsoft, LockFileEx: "If the same range is locked with an exclusive and a shared lock, two unlock operations are necessary
+ * to unlock the region; the first unlock operation unlocks the exclusive lock". LMDB goes from one to the other so. */
+static void shared_lock_lies_over_ones_own_exclusive_one(void **state)
+{
+    char text[8];
+    ULONG_PTR done;
+    IO_STATUS_BLOCK io;
+    (void)state;
+    file_make("locked", "0123456789");
+    HANDLE one = opened("\\??\\C:\\locked", BOTH_, 0), two = opened("\\??\\C:\\locked", BOTH_, 0);
+    STATUS_IS(NtLockFile(one, 0, 0, 0, &io, AT(0), AT(1), 0, 1, 1), STATUS_SUCCESS);
+    STATUS_IS(NtLockFile(one, 0, 0, 0, &io, AT(0), AT(1), 0, 1, 1), STATUS_LOCK_NOT_GRANTED); /* not a second exclusive one */
+    STATUS_IS(NtLockFile(two, 0, 0, 0, &io, AT(0), AT(1), 0, 1, 0), STATUS_LOCK_NOT_GRANTED);
+    STATUS_IS(NtLockFile(one, 0, 0, 0, &io, AT(0), AT(1), 0, 1, 0), STATUS_SUCCESS);
+    STATUS_IS(read_at(two, text, 1, AT(0), &done), STATUS_FILE_LOCK_CONFLICT);
+    STATUS_IS(NtUnlockFile(one, &io, AT(0), AT(1), 0), STATUS_SUCCESS);
+    STATUS_IS(read_at(two, text, 1, AT(0), &done), STATUS_SUCCESS); /* what is left is the shared one */
+    STATUS_IS(write_at(two, "x", AT(0)), STATUS_FILE_LOCK_CONFLICT);
+    STATUS_IS(NtLockFile(one, 0, 0, 0, &io, AT(0), AT(1), 0, 1, 1), STATUS_LOCK_NOT_GRANTED); /* nor the way back */
+    STATUS_IS(NtUnlockFile(one, &io, AT(0), AT(1), 0), STATUS_SUCCESS);
+    STATUS_IS(NtUnlockFile(one, &io, AT(0), AT(1), 0), STATUS_RANGE_NOT_LOCKED);
+    STATUS_IS(write_at(two, "x", AT(0)), STATUS_SUCCESS);
+    closed(one);
+    closed(two);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -396,6 +479,9 @@ int main(void)
         cmocka_unit_test_setup(append_access_writes_at_the_end_only, drive_clear),
         cmocka_unit_test_setup(asynchronous_handles_tell_event_apc_and_port, drive_clear),
         cmocka_unit_test_setup(byte_ranges_are_locked_against_other_handles, drive_clear),
+        cmocka_unit_test_setup(shared_lock_lies_over_ones_own_exclusive_one, drive_clear),
+        cmocka_unit_test_setup(overlapped_handles_have_a_position, drive_clear),
+        cmocka_unit_test_setup(modes_are_told_as_rights, drive_clear),
     };
     return cmocka_run_group_tests_name("nt io", tests, io_open_all, io_close_all);
 }

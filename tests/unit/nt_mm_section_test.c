@@ -551,8 +551,17 @@ static void extending(void **state)
     length.value = 0x100; /* it never shrinks */
     STATUS_IS(NtExtendSection(section, &length), STATUS_SUCCESS);
     assert_int_equal(length.value, 0x2800);
-    unmap(view);
+    /* A commit in the room behind them extends file and section, too, also when only the view still holds the section. */
+    void *room = (void *)(view + 0x3000);
+    SIZE_T more = 0x1000;
     NtClose(section);
+    STATUS_IS(NtAllocateVirtualMemory(NT_CURRENT_PROCESS, &room, 0, &more, MEM_COMMIT, PAGE_READWRITE), STATUS_SUCCESS);
+    assert_int_equal(file_size(), 0x4000);
+    assert_basic(view, view, 0x4000, MEM_COMMIT, PAGE_READWRITE, MEM_MAPPED);
+    assert_basic(view + 0x4000, view + 0x4000, 0x1000, MEM_RESERVE, 0, MEM_MAPPED);
+    *(char *)(view + 0x3000) = 'f';
+    assert_int_equal(file_byte(0x3000), 'f');
+    unmap(view);
     section = created(0x1000, PAGE_READWRITE, SEC_COMMIT, 0);
     length.value = 0x2000;
     STATUS_IS(NtExtendSection(section, &length), STATUS_SECTION_NOT_EXTENDED);

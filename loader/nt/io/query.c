@@ -117,10 +117,11 @@ static struct standard standard_of(const struct query *query)
     return (struct standard){facts->allocated, facts->size, facts->links - (deleting && facts->links), deleting, is_folder(query), {0}};
 }
 
+/* An overlapped handle has a position too: the one that was set. Its transfers neither use nor move it, but SetEndOfFile
+ * after SetFilePointer does (LMDB grows its file so). */
 static int64_t position_of(const struct query *query)
 {
-    off_t at = query->file->file.kind == NT_FILE_DISK && query->file->file.options & FILE_SYNCHRONOUS
-             ? lseek(query->fd, 0, SEEK_CUR) : 0;
+    off_t at = query->file->file.kind == NT_FILE_DISK ? lseek(query->fd, 0, SEEK_CUR) : 0;
     return at < 0 ? 0 : at;
 }
 

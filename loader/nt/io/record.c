@@ -405,14 +405,18 @@ bool io_record_lock_conflict(struct io_file *file, uint64_t offset, uint64_t len
     return conflict;
 }
 
+/* A shared lock may lie over one's own exclusive lock: so a program goes from one to the other without a moment between
+ * (Microsoft, LockFileEx: the first unlock then ends the exclusive one, the second the shared one). */
 NTSTATUS io_record_lock(struct io_file *file, uint64_t offset, uint64_t length, uint32_t key, bool exclusive)
 {
     NTSTATUS status = STATUS_SUCCESS;
     nt_lock();
     struct io_record *record = record_of(file);
-    for (struct io_lock *lock = record ? nt_at(record->locks) : NULL; lock; lock = nt_at(lock->next))
-        if (overlap(lock, offset, length) && (lock->exclusive || exclusive))
+    for (struct io_lock *lock = record ? nt_at(record->locks) : NULL; lock; lock = nt_at(lock->next)) {
+        bool own = lock->file == nt_ref_of(file) && lock->key == key;
+        if (overlap(lock, offset, length) && (exclusive || (lock->exclusive && !own)))
             status = STATUS_LOCK_NOT_GRANTED;
+    }
     if (!record)
         status = STATUS_INVALID_PARAMETER;
     if (!status) {
@@ -435,17 +439,19 @@ NTSTATUS io_record_unlock(struct io_file *file, uint64_t offset, uint64_t length
     NTSTATUS status = STATUS_RANGE_NOT_LOCKED;
     nt_lock();
     struct io_record *record = record_of(file);
-    for (nt_ref *link = record ? &record->locks : NULL; link && *link;) {
-        struct io_lock *lock = nt_at(*link);
-        if (lock->file == nt_ref_of(file) && lock->offset == offset && lock->length == length && lock->key == key) {
-            nt_ref ref = *link;
-            *link = lock->next;
-            OB_ORDER();
-            nt_arena_free(ref, sizeof *lock);
-            status = STATUS_SUCCESS;
-            break;
-        }
-        link = &lock->next;
+    nt_ref *found = NULL;
+    for (nt_ref *link = record ? &record->locks : NULL; link && *link; link = &((struct io_lock *)nt_at(*link))->next) {
+        const struct io_lock *lock = nt_at(*link);
+        if (lock->file == nt_ref_of(file) && lock->offset == offset && lock->length == length && lock->key == key &&
+            (!found || lock->exclusive))
+            found = link;
+    }
+    if (found) {
+        nt_ref ref = *found;
+        *found = ((struct io_lock *)nt_at(ref))->next;
+        OB_ORDER();
+        nt_arena_free(ref, sizeof(struct io_lock));
+        status = STATUS_SUCCESS;
     }
     nt_unlock();
     return status;

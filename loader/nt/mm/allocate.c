@@ -67,8 +67,10 @@ static NTSTATUS commit(uintptr_t *base, uintptr_t *size, ULONG type, ULONG prote
             status = STATUS_CONFLICTING_ADDRESSES;
     } else if (area->type == MEM_PRIVATE) {
         status = mm_area_set(area, at, end, MM_COMMITTED | protect);
+    } else if (area->type == MEM_MAPPED && area->flags & MM_EXTENDABLE) {
+        status = mm_view_grow(area, end);
     } else if (area->type != MEM_MAPPED || !area->backing || area->backing->is_file) {
-        status = STATUS_ALREADY_COMMITTED; /* only the page file's sections can be committed */
+        status = STATUS_ALREADY_COMMITTED; /* else only the page file's sections can be committed */
     } else {
         status = mm_view_commit(area, at, end, protect);
     }

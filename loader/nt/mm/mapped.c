@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* What a section's protection lets its views have, by the number of its lowest bit. */
 bool mm_view_allows(uint32_t section_protect, uint32_t protect)
@@ -104,6 +105,24 @@ void mm_view_extend(struct mm_backing *backing)
             !mm_linux_file(from, to - from, rights, !(view->protect & MM_COPYING), true, backing->fd, view->offset + run->at))
             mm_area_note(view, from, to, MM_COMMITTED | view->protect);
     }
+}
+
+/* VirtualAlloc in a view that has room for its file's growth: NT extends file and section (LMDB grows its map so). */
+NTSTATUS mm_view_grow(struct mm_area *area, uintptr_t end)
+{
+    struct mm_backing *backing = area->backing;
+    struct nt_section_object *section = nt_at(backing->section);
+    uint64_t size = area->offset + (end - area->base);
+    struct stat about;
+    if (size <= backing->size)
+        return STATUS_SUCCESS;
+    if (fstat(backing->fd, &about) || ((uint64_t)about.st_size < size && ftruncate(backing->fd, (off_t)size)))
+        return STATUS_SECTION_NOT_EXTENDED;
+    if (section->head.type == NT_SECTION && section->id == backing->id && section->size < size)
+        section->size = size;
+    backing->size = size;
+    mm_view_extend(backing);
+    return STATUS_SUCCESS;
 }
 
 /* ---- files ------------------------------------------------------------------------------------------- */

@@ -67,7 +67,8 @@ bool mm_runs_copy(struct mm_runs *to, const struct mm_runs *from);
 enum { MM_WRITE_WATCH = 1,          /* MEM_WRITE_WATCH: clean pages are not writable for the host */
        MM_PADDED = 2,               /* its host pages go on to the end of the last granule */
        MM_PLACEHOLDER = 4,
-       MM_FROM_PLACEHOLDER = 8 };   /* what has replaced one can become one again */
+       MM_FROM_PLACEHOLDER = 8,     /* what has replaced one can become one again */
+       MM_EXTENDABLE = 16 };        /* a file's view with room for its growth (MEM_RESERVE) */
 
 struct mm_area {
     struct mm_area *left, *right;   /* the tree's */
@@ -200,6 +201,8 @@ void mm_backing_view_remove(struct mm_area *area);
 
 /* VirtualAlloc(MEM_COMMIT) inside a view of a page-file section. Lock held. */
 NTSTATUS mm_view_commit(struct mm_area *area, uintptr_t at, uintptr_t end, uint32_t protect);
+/* The file, and its section, become long enough for all of the view up to `end`, a page's. Lock held. */
+NTSTATUS mm_view_grow(struct mm_area *area, uintptr_t end);
 /* A view's committed pages change rights: those that copy on write become private ones. Lock held. */
 NTSTATUS mm_view_protect(struct mm_area *area, uintptr_t at, uintptr_t end, uint32_t protect);
 /* The section has grown to backing->size: views that reserved room for that show it. Lock held. */

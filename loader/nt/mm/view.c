@@ -120,6 +120,7 @@ static NTSTATUS view_place(uintptr_t *base, struct view *view)
     if (status)
         return status;
     area->offset = view->offset;
+    area->flags |= view->type & MEM_RESERVE ? MM_EXTENDABLE : 0;
     mm_backing_view_add(view->backing, area);
     status = view_show(area, view);
     if (status) {
