@@ -769,6 +769,7 @@ static void token_default_dacl(void **state)
     uint16_t empty[4] = {2, 8, 0, 0};
     void *at = empty;
     STATUS_IS(NtSetInformationToken(copy, 6, &at, sizeof at), STATUS_SUCCESS);
+    STATUS_IS(NtSetInformationToken(copy, 6, &at, 200), STATUS_SUCCESS); /* longer than need be */
     dacl = token_ask(copy, 6, &size);
     assert_int_equal(size, sizeof(void *) + 8);
     assert_memory_equal(*dacl, empty, 8);

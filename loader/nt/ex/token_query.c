@@ -225,12 +225,19 @@ static bool sid_find(const struct ex_sid *sid, uint32_t *index)
     return sid_equal(sid, &ex_sid_user);
 }
 
+/* A token's settings may be longer than they need be: what lies behind the structure is not looked at (PostgreSQL passes the
+ * length of the list that the structure points to). */
+static NTSTATUS setting_take(void *value, const void *guest, ULONG length, ULONG size)
+{
+    return ex_setting(value, guest, length > size ? size : length, size);
+}
+
 static NTSTATUS dacl_set(struct ex_token *token, const void *guest, ULONG length)
 {
     void *at;
     uint8_t dacl[DEFAULT_DACL_LIMIT];
     uint16_t head[4];
-    NTSTATUS status = ex_setting(&at, guest, length, sizeof at);
+    NTSTATUS status = setting_take(&at, guest, length, sizeof at);
     if (status)
         return status;
     if (at && !nt_read(head, at, sizeof head))
@@ -258,7 +265,7 @@ static NTSTATUS sid_set(uint32_t *field, const void *guest, ULONG length, NTSTAT
     void *at;
     struct ex_sid sid;
     uint32_t index;
-    NTSTATUS status = ex_setting(&at, guest, length, sizeof at);
+    NTSTATUS status = setting_take(&at, guest, length, sizeof at);
     if (status)
         return status;
     if (!sid_read(at, &sid))
@@ -282,12 +289,12 @@ NTSTATUS NtSetInformationToken(HANDLE handle, ULONG class, const void *buffer, U
     case 5: status = sid_set(&token->default_group, buffer, length, STATUS_INVALID_PRIMARY_GROUP); break;
     case 6: status = dacl_set(token, buffer, length); break;
     case 12:
-        status = ex_setting(&value, buffer, length, sizeof value);
+        status = setting_take(&value, buffer, length, sizeof value);
         if (!status)
             token->session = value;
         break;
     case 23: case 24: case 26: case 27:
-        status = ex_setting(&value, buffer, length, sizeof value);
+        status = setting_take(&value, buffer, length, sizeof value);
         break;
     case 25: /* a lower integrity level is taken, but nothing here is kept from the guest by one */
         status = length < sizeof(void *) ? STATUS_INFO_LENGTH_MISMATCH : STATUS_SUCCESS;
