@@ -34,6 +34,8 @@ static const struct replaced {
     {"LdrShutdownThread", false, false, NULL},
     {"LdrUnloadDll", true, false, NULL},
     {"LdrUnregisterDllNotification", false, false, NULL},
+    /* what Wine 8.0 lacks */
+    {"NtFlushBuffersFileEx", false, false, "peload_flush_file"},
     {"RtlDllShutdownInProgress", true, false, NULL},
     /* start and end of processes and threads */
     {"RtlExitUserProcess", false, false, NULL},
