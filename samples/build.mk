@@ -26,7 +26,7 @@ SAMPLE_FIXED_BASE := -Wl,--disable-dynamicbase -Wl,--enable-reloc-section
 
 # Programs -------------------------------------------------------------------------------------------------------
 
-SAMPLE_PROGRAMS := hello hello_ucrt nocrt_kernel32 nocrt_ntdll args exit_codes stdin_echo console time system_dlls \
+SAMPLE_PROGRAMS := hello hello_ucrt nocrt_kernel32 nocrt_ntdll args started exit_codes stdin_echo console time system_dlls \
   cxx_exceptions seh_caught crash unhandled_filter threads tls_callbacks tls_late memory stack stack_8m addresses addresses_large files resource \
   graph loadlib delay delay_system bind2000 relocs200k base_taken missing_dll missing_function dllmain_fail \
   bench_relocations bench_binding bench_event bench_calls bench_process bench_lanes \

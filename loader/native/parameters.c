@@ -110,7 +110,7 @@ static void dos_path_add(struct text *text, const char *unix_path)
     text_units(text, path, nt_path_to_dos(unix_path, path, 4096));
 }
 
-/* One variable whose value is a Unix path turned into a DOS path, as "NAME=Z:\..." in UTF-8. */
+/* One variable whose value is a Unix path turned into a DOS path, as "NAME=Z:\\..." in UTF-8. */
 static char *path_variable(const char *name, const char *unix_path)
 {
     WCHAR dos[4096];
@@ -124,6 +124,38 @@ static char *path_variable(const char *name, const char *unix_path)
     return made;
 }
 
+/* HOMEDRIVE and HOMEPATH: a DOS path's two parts. */
+static char *path_part(const char *name, const char *unix_path, bool drive)
+{
+    char *whole = path_variable("", unix_path), *made = NULL;
+    size_t length = whole ? strlen(whole) : 0;
+    if (length >= 3) {
+        made = malloc(strlen(name) + length + 1);
+        if (made)
+            sprintf(made, "%s=%.*s", name, drive ? 2 : (int)length, whole + (drive ? 1 : 3));
+    }
+    free(whole);
+    return made;
+}
+
+/* Where programs keep what is theirs: the registry says the same (nt/cm/table.c), and so the shell. */
+static char *profile_variable(const char *name, const char *folder)
+{
+    char *made = malloc(strlen(name) + 300);
+    if (made)
+        snprintf(made, strlen(name) + 300, "%s=C:\\users\\%.250s\\AppData\\%s", name, nt_user_name(), folder);
+    return made;
+}
+
+static bool has_variable(char *const *all, size_t count, const char *entry)
+{
+    size_t length = strcspn(entry, "=") + 1;
+    for (size_t i = 0; i < count; i++)
+        if (!strncasecmp(all[i], entry, length))
+            return true;
+    return false;
+}
+
 /* The block, sorted by name as Windows keeps it, ended by an empty string. */
 static void environment_build(struct text *text, char *const *unix_environment)
 {
@@ -133,7 +165,7 @@ static void environment_build(struct text *text, char *const *unix_environment)
                                   "ProgramData=C:\\ProgramData", "ALLUSERSPROFILE=C:\\ProgramData", "PUBLIC=C:\\users\\Public",
                                   "COMPUTERNAME=PELOAD",
                                   sizeof(void *) == 8 ? "PROCESSOR_ARCHITECTURE=AMD64" : "PROCESSOR_ARCHITECTURE=x86"};
-    enum { FIXED = sizeof fixed / sizeof *fixed, OWN = 3, MORE = OWN + 3 };
+    enum { FIXED = sizeof fixed / sizeof *fixed, OWN = 7, MORE = OWN + 3 };
     size_t count = 0, unix_count = 0;
     while (unix_environment[unix_count])
         unix_count++;
@@ -157,9 +189,11 @@ static void environment_build(struct text *text, char *const *unix_environment)
     for (size_t i = 0; i < FIXED; i++)
         if (!has_path || !same_name(fixed[i], "PATH"))
             all[count++] = fixed[i];
-    char *own[OWN] = {path_variable("TEMP", temp), path_variable("TMP", temp), path_variable("USERPROFILE", home)};
+    char *own[OWN] = {path_variable("TEMP", temp), path_variable("TMP", temp), path_variable("USERPROFILE", home),
+                      path_part("HOMEDRIVE", home, true), path_part("HOMEPATH", home, false),
+                      profile_variable("APPDATA", "Roaming"), profile_variable("LOCALAPPDATA", "Local")};
     for (size_t i = 0; i < OWN; i++)
-        if (own[i])
+        if (own[i] && !has_variable(all, count, own[i])) /* what the caller says goes first */
             all[count++] = own[i];
     /* Wine's advapi32 answers GetUserName from a variable of its own. */
     char name[280], wine_name[290];
@@ -245,6 +279,28 @@ static void told_free(struct told *told)
         free(text->data);
 }
 
+/* The first word of the command line: the program as it was named, but as a Windows path, because programs look for options
+ * that begin with a slash and for the last backslash. A link keeps its name: some programs do what they are called. */
+static void program_add(struct text *text, const char *program)
+{
+    char folder[4096], whole[8192], utf8[16384];
+    WCHAR dos[8192];
+    const char *slash = strrchr(program, '/'), *name = slash ? slash + 1 : program;
+    size_t length = slash ? (size_t)(slash - program) : 0;
+    if (!slash || length >= sizeof folder)
+        return argument_add(text, program);
+    memcpy(folder, program, length);
+    strcpy(folder + length, length ? "" : "/");
+    char *full = program[0] == '/' ? strdup(folder) : realpath(folder, NULL);
+    int written = full ? snprintf(whole, sizeof whole, "%s/%s", strcmp(full, "/") ? full : "", name) : -1;
+    free(full);
+    unsigned units = written > 0 && (size_t)written < sizeof whole ? nt_path_to_dos(whole, dos, 8192) : 0;
+    if (!units)
+        return argument_add(text, program);
+    utf8[nt_utf8_from_utf16(dos, units, utf8, sizeof utf8)] = 0;
+    argument_add(text, utf8);
+}
+
 /* A first process: from the words of the command line. */
 static void told_first(struct told *told)
 {
@@ -253,7 +309,7 @@ static void told_first(struct told *told)
     dos_path_add(&told->image, full ? full : native.options.program);
     free(full);
     text_units(&told->title, told->image.data, told->image.length);
-    argument_add(&told->command, native.options.program);
+    program_add(&told->command, native.options.program);
     for (char *const *argument = native.options.arguments; *argument; argument++) {
         text_add(&told->command, " ");
         argument_add(&told->command, *argument);
