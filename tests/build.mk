@@ -89,7 +89,7 @@ FUZZ_COUNT := 20000
 FUZZ_SEED  := 1
 FUZZ_FILES = $(SAMPLES_X64) $(SAMPLES_X86) $(DLLS64) $(BUILD)/ldr64.dll $(wildcard tests/fuzz/corpus/*)
 FUZZ_RUN = for program in $(FUZZ_PROGRAMS); do \
-  timeout 300 $$program $(FUZZ_COUNT) $(FUZZ_SEED) $(wildcard $(FUZZ_FILES)) || exit 1; done
+  timeout 900 $$program $(FUZZ_COUNT) $(FUZZ_SEED) $(wildcard $(FUZZ_FILES)) || exit 1; done
 
 fuzz: $(FUZZ_PROGRAMS) $(PROGRAMS) samples ## feed mutated files to the fuzz targets, always the same ones
 	@$(FUZZ_RUN)

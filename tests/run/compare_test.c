@@ -35,7 +35,7 @@ static const char validator[] = "import json, sys, jsonschema\n"
 static void valid(const char *schema, const char *document)
 {
     const char *const arguments[] = {"/usr/bin/python3", "-c", validator, schema, document, NULL};
-    struct process process = {.arguments = arguments, .seconds = 60};
+    struct process process = {.arguments = arguments, .seconds = 120};
     assert_true(process_run(&process));
     if (process.status)
         fprintf(stderr, "%s", process.errors);
@@ -51,7 +51,7 @@ static json_t *snapshot(const char *lane, const char *at, const char *more, cons
     snprintf(at_word, sizeof at_word, "--at=%s", at);
     if (!more)
         memmove(&arguments[5], &arguments[6], 3 * sizeof *arguments);
-    struct process process = {.arguments = arguments, .seconds = 60};
+    struct process process = {.arguments = arguments, .seconds = 120};
     assert_true(process_run(&process));
     if (process.status != expected)
         fprintf(stderr, "%s", process.errors);
@@ -96,7 +96,7 @@ static void every_moment_is_valid(void **state)
 static void comparison_is_valid(void **state)
 {
     const char *const arguments[] = {PELOAD, "compare", "--json", "--lanes=native,reference", TEST_BUILD "/samples/x64/graph.exe", NULL};
-    struct process process = {.arguments = arguments, .seconds = 60};
+    struct process process = {.arguments = arguments, .seconds = 120};
     (void)state;
     assert_true(process_run(&process));
     assert_int_equal(process.status, 0);
@@ -208,7 +208,7 @@ static void refused_program_has_a_document(void **state)
 
 static void told(int status, const char *part, const char *const *arguments)
 {
-    struct process process = {.arguments = arguments, .seconds = 30};
+    struct process process = {.arguments = arguments, .seconds = 90};
     assert_true(process_run(&process));
     if (!strstr(process.errors, part))
         fprintf(stderr, "%s", process.errors);

@@ -128,7 +128,7 @@ static void events_reach_a_group(void **state)
     (void)state;
     for (int i = 0; i < 2 && machine_runs(machines[i]); i++) {
         const char *const arguments[] = {PELOAD, "run", sample(machines[i], "ctrl_c"), NULL};
-        struct process process = {.arguments = arguments, .seconds = 60};
+        struct process process = {.arguments = arguments, .seconds = 120};
         assert_true(process_run(&process));
         text_unix(process.output, process.output_size);
         assert_string_equal(process.output, expected);

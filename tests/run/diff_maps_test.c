@@ -18,7 +18,7 @@
 
 static char *told(const char *const *arguments, int status)
 {
-    struct process process = {.arguments = arguments, .seconds = 60};
+    struct process process = {.arguments = arguments, .seconds = 120};
     assert_true(process_run(&process));
     if (process.status != status)
         fprintf(stderr, "%s %s: exit status %d\n%s", arguments[0], arguments[1], process.status, process.errors);

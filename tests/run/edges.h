@@ -253,7 +253,7 @@ static inline void edge_run(const char *name, const char *option, struct edge_re
     arguments[count++] = path;
     unlink(status_file);
     memset(result, 0, sizeof *result);
-    result->process = (struct process){.arguments = arguments, .seconds = 10};
+    result->process = (struct process){.arguments = arguments, .seconds = 60};
     assert_true(process_run(&result->process));
     char *status = text_read(status_file, &size);
     result->told = status && sscanf(status, "%*u %" SCNx32 " %15s", &result->code, result->how) == 2;

@@ -22,7 +22,7 @@ static glob_t files;
 
 static char *told(const char *const *arguments, int status)
 {
-    struct process process = {.arguments = arguments, .seconds = 60};
+    struct process process = {.arguments = arguments, .seconds = 120};
     assert_true(process_run(&process));
     if (process.status != status)
         fprintf(stderr, "%s %s %s: exit status %d\n%s", arguments[0], arguments[1], arguments[2], process.status, process.errors);

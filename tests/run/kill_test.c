@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,7 +18,7 @@
 #include <cmocka.h>
 
 #define PELOAD TEST_BUILD "/peload"
-enum { SECONDS = 5, LIMIT = 60, CHILDREN_LIMIT = 64 };
+enum { SECONDS = 3, LIMIT = 120, CHILDREN_LIMIT = 64 };
 
 /* The Linux processes whose parent is `parent`. */
 static unsigned children_of(pid_t parent, pid_t *list)
@@ -64,7 +65,8 @@ static unsigned number_behind(const char *text, const char *word)
     return (unsigned)strtoul(at + strlen(word), NULL, 10);
 }
 
-static void killed_members(const char *machine)
+/* `newborn`: as soon as they appear, many before they have become one of the session. */
+static void killed_members(const char *machine, bool newborn)
 {
     char text[4096];
     unsigned kills = 0;
@@ -75,7 +77,7 @@ static void killed_members(const char *machine)
     close(ends[1]);
     for (unsigned i = 0; !waitpid(program, &status, WNOHANG); i++) {
         unsigned count = children_of(program, list);
-        usleep(20000 + i % 7 * 13000);
+        usleep(newborn ? i % 5 * 800 : 20000 + i % 7 * 13000);
         /* A number is not used again so soon: the parent has it still, or it is gone. */
         if (count && !kill(list[i % count], SIGKILL))
             kills++;
@@ -94,7 +96,8 @@ static void killed_members(const char *machine)
 static void killed_x64(void **state)
 {
     (void)state;
-    killed_members("x64");
+    killed_members("x64", false);
+    killed_members("x64", true);
 }
 
 static void killed_x86(void **state)
@@ -102,7 +105,8 @@ static void killed_x86(void **state)
     (void)state;
     if (access(TEST_BUILD "/peload32", X_OK))
         skip();
-    killed_members("x86");
+    killed_members("x86", false);
+    killed_members("x86", true);
 }
 
 int main(void)

@@ -101,7 +101,7 @@ static void row_runs(void **state)
         arguments[count++] = *word;
     snprintf(input, sizeof input, EXPECTED "%s", row->input ? row->input : "");
     struct process process = {.arguments = arguments, .input = row->input ? input : NULL,
-                              .environment = (const char *const *)row->environment, .seconds = 60};
+                              .environment = (const char *const *)row->environment, .seconds = 120};
     unlink(STATUS);
     expect(test, &expected);
     assert_true(process_run(&process));
@@ -120,7 +120,7 @@ static void lane_run(struct process *process, const char *const *arguments)
 {
     if (!has_wine)
         skip();
-    *process = (struct process){.arguments = arguments, .seconds = 60};
+    *process = (struct process){.arguments = arguments, .seconds = 120};
     unlink(STATUS);
     assert_true(process_run(process));
 }

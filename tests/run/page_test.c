@@ -427,7 +427,7 @@ static void test_compare_page(void **state)
 {
     (void)state;
     struct process process = {.arguments = (const char *[]){PELOAD, "compare", "--lanes=native,reference", "--html=" PAGES "compare.html", HELLO, NULL},
-                              .seconds = 60};
+                              .seconds = 120};
     unsigned differences, unexplained;
     assert_true(process_run(&process));
     assert_non_null(strstr(process.output, "entry: "));

@@ -84,7 +84,7 @@ static void run_peload(struct run *run, const char *const *more, const char *pat
     arguments[count++] = path;
     for (; guest && *guest; guest++)
         arguments[count++] = *guest;
-    run->process = (struct process){.arguments = arguments, .input = input, .environment = (const char *const *)environment, .seconds = 30};
+    run->process = (struct process){.arguments = arguments, .input = input, .environment = (const char *const *)environment, .seconds = 90};
     assert_true(process_run(&run->process));
     run->process.output_size = text_unix(run->process.output, run->process.output_size);
     run->status = text_read(run->status_file, &size);

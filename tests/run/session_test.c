@@ -24,7 +24,7 @@
 
 static void run(struct process *process, const char *const *arguments, int status)
 {
-    *process = (struct process){.arguments = arguments, .seconds = 40};
+    *process = (struct process){.arguments = arguments, .seconds = 90};
     assert_true(process_run(process));
     if (process->status != status)
         fprintf(stderr, "exit status %d, expected %d; standard error:\n%s\n", process->status, status, process->errors);
@@ -46,7 +46,7 @@ static struct family family_start(void)
     if (!pid) {
         dup2(in[0], 0);
         dup2(out[1], 1);
-        alarm(60);
+        alarm(120);
         execl(PELOAD, PELOAD, "run", TREE, "family", "1", (char *)NULL);
         _exit(127);
     }
@@ -356,7 +356,7 @@ static void the_key_is_a_signal(void **state)
     pid_t pid = fork();
     if (!pid) {
         dup2(out[1], 1);
-        alarm(40);
+        alarm(120);
         execl(PELOAD, PELOAD, "run", TEST_BUILD "/samples/x64/ctrl_c.exe", "wait", (char *)NULL);
         _exit(127);
     }

@@ -31,7 +31,7 @@ void compared_row_holds(void **state)
     const struct compared_row *test = *state;
     const struct table_row *row = &test->row;
     char path[256], lanes[64];
-    const char *words[TABLE_WORDS + 12] = {TEST_BUILD "/peload", "compare", "--json", "--only=unexplained", "--timeout=30"};
+    const char *words[TABLE_WORDS + 12] = {TEST_BUILD "/peload", "compare", "--json", "--only=unexplained", "--timeout=60"};
     unsigned count = 5, wrong = 0;
     snprintf(path, sizeof path, "%s%s.exe", row->machine->folder, row->name);
     snprintf(lanes, sizeof lanes, "--lanes=%s", test->lanes);
@@ -40,7 +40,7 @@ void compared_row_holds(void **state)
     words[count++] = path;
     for (unsigned i = 0; row->arguments[i]; i++)
         words[count++] = row->arguments[i];
-    struct process process = {.arguments = words, .environment = (const char *const *)row->environment, .seconds = 150};
+    struct process process = {.arguments = words, .environment = (const char *const *)row->environment, .seconds = 200};
     assert_true(process_run(&process));
     json_t *root = json_loads(process.output, 0, NULL), *list = json_object_get(root, "differences"), *item;
     if (!root)

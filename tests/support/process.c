@@ -58,7 +58,7 @@ static double now(void)
 bool process_run(struct process *process)
 {
     int output = memfd_create("stdout", MFD_CLOEXEC), errors = memfd_create("stderr", MFD_CLOEXEC), status = 0;
-    double end = now() + (process->seconds ? process->seconds : 20);
+    double end = now() + (process->seconds ? process->seconds : 60);
     /* Linux does not order the position in a memory file between two who write at once: lines would go lost. */
     fcntl(output, F_SETFL, O_APPEND);
     fcntl(errors, F_SETFL, O_APPEND);

@@ -9,7 +9,7 @@ struct process {
     const char *const *arguments;   /* NULL-terminated; [0] is the program's path */
     const char *input;              /* file for standard input, NULL: an empty one */
     const char *const *environment; /* "NAME=VALUE" to be added or replaced, "NAME" to be removed; NULL-terminated, may be NULL */
-    unsigned seconds;               /* limit; 0: 20 */
+    unsigned seconds;               /* limit; 0: 60 */
     /* results */
     int status;                     /* exit status; 128 + signal; -1: not started, or ended at the limit */
     bool timed_out;

@@ -26,7 +26,7 @@ bool wine_runs(const char *machine)
     char path[128];
     snprintf(path, sizeof path, TEST_BUILD "/samples/%s/seh_caught.exe", machine);
     const char *const arguments[] = {TEST_BUILD "/peload", "spawn", path, NULL};
-    struct process process = {.arguments = arguments, .seconds = 120};
+    struct process process = {.arguments = arguments, .seconds = 240};
     bool done = process_run(&process) && !process.status && strstr(process.output, "nothing raised, nothing caught: yes");
     process_free(&process);
     return done;

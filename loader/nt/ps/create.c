@@ -146,15 +146,28 @@ static NTSTATUS bequeath(struct creation *creation)
 
 /* ---- 4 -------------------------------------------------------------------------------------------------- */
 
+/* Killed before it could say a word, the child may have been so early that nobody knows it to be watched: it had not written
+ * down its Linux process, or that is gone. */
+static void silence_end(struct nt_process_object *process)
+{
+    if (process->host_pid && ps_host_started(process->host_pid))
+        return; /* on its way out, and watched */
+    nt_lock();
+    ps_process_end(process, NT_KILLED_STATUS);
+    nt_unlock();
+}
+
 /* The child's word. Silence means that it was killed before it could say anything: then there was a process, and it has ended,
  * which its handle tells. */
-static NTSTATUS word_await(int from)
+static NTSTATUS word_await(int from, struct nt_process_object *process)
 {
     NTSTATUS status;
     ssize_t length;
     do
         length = read(from, &status, sizeof status);
     while (length < 0 && errno == EINTR && !nt_ps_ending());
+    if (length == 0)
+        silence_end(process);
     return length == sizeof status ? status : length == 0 ? STATUS_SUCCESS : STATUS_UNSUCCESSFUL;
 }
 
@@ -174,7 +187,7 @@ static NTSTATUS process_start(struct creation *creation)
         nt_tell_process("started", &creation->process->head, creation->process->parent_id, creation->process->id,
                         creation->process->host_pid);
         ps_watch_poke();
-        status = word_await(word[0]);
+        status = word_await(word[0], creation->process);
     }
     close(word[0]);
     return status;
