@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/personality.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 /* Fixed widths: both hosts read it. Texts are offsets from its beginning. */
@@ -75,6 +76,11 @@ static void keep_open(int fd)
 static _Noreturn void become(const struct nt_spawn *spawn, const struct lane *lane, const char *path, char **arguments,
                              volatile int *failure, const sigset_t *mask)
 {
+    /* Where its creator is killed this moment, its object is ended, and may be another's when it would write to it: it goes too. */
+    const struct nt_process_object *creator = nt_at(nt_process.object);
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if ((uint32_t)getppid() != creator->host_pid)
+        _exit(125);
     ((struct nt_process_object *)nt_at(spawn->process))->host_pid = (uint32_t)getpid();
     keep_open(nt_arena_descriptor());
     keep_open(spawn->word);
@@ -86,6 +92,7 @@ static _Noreturn void become(const struct nt_spawn *spawn, const struct lane *la
     int persona = personality(0xffffffff);
     if (persona >= 0 && persona & READ_IMPLIES_EXEC)
         personality((unsigned)persona & ~(unsigned)READ_IMPLIES_EXEC);
+    prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0); /* from here on it may outlive its creator */
     sigprocmask(SIG_SETMASK, mask, NULL);
     execv(path, arguments);
     *failure = errno;
