@@ -59,7 +59,8 @@ static struct ld_module *open_file(struct loader *loader, const char *path, stru
         LD_TRACE(loader->trace, LD_FIND, .verb = "already", .module = same->name, .name = path, .address = same->base,
                  .detail = "the same file");
         ld_module_free(loader, module);
-    }
+    } else if (loader->instead && (same = loader->instead(loader, module)))
+        ld_module_free(loader, module);
     return same ? same : module;
 }
 

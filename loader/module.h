@@ -114,6 +114,10 @@ struct loader {
      * the folders (`searched` false: what must be the system's) and behind them. NULL: no such lane, or no such DLL. */
     struct ld_module *(*system)(struct loader *loader, const char *name, bool searched);
 
+    /* open: the system's own module in the place of an opened file that cannot be stretched by hand; NULL: it can be, or no such
+     * lane. */
+    struct ld_module *(*instead)(struct loader *loader, const struct ld_module *opened);
+
     uint16_t machine;               /* PE_MACHINE_* of every module; 0: the first module's decides */
 
     /* place */

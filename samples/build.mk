@@ -31,7 +31,7 @@ SAMPLE_PROGRAMS := hello hello_ucrt nocrt_kernel32 nocrt_ntdll args started exit
   graph loadlib delay delay_system bind2000 relocs200k base_taken missing_dll missing_function dllmain_fail \
   bench_relocations bench_binding bench_event bench_calls bench_process bench_lanes \
   stress_threads stress_events stress_library stress_data stress_files stress_mixed stress_self
-SAMPLE_PROGRAMS += slots
+SAMPLE_PROGRAMS += slots providers
 
 sample_sources_hello_ucrt := hello.c
 sample_cflags_hello_ucrt := -D_UCRT
@@ -42,6 +42,7 @@ sample_ldflags_nocrt_kernel32 := $(SAMPLE_NOCRT) -lkernel32
 sample_cflags_nocrt_ntdll := $(SAMPLE_NOCRT_CFLAGS)
 sample_ldflags_nocrt_ntdll := $(SAMPLE_NOCRT) -lntdll
 sample_ldflags_args := -municode
+sample_ldflags_providers := -lws2_32 -lbcrypt
 sample_sources_cxx_exceptions := cxx_exceptions.cpp
 sample_sources_seh_caught_x64 := seh_frame_x64.c
 sample_sources_seh_caught_x86 := seh_frame_x86.c

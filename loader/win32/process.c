@@ -90,6 +90,7 @@ static bool loader_open(struct ld_error *error)
     loader->occupy = win32.options.occupy;
     loader->redirect = win32_redirect;
     loader->system = win32_system;
+    loader->instead = win32_instead;
     loader->tls_take = win32_tls_take;
     loader->tls_give = win32_tls_give;
     loader->missing = win32.options.missing;

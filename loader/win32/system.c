@@ -7,19 +7,22 @@
 #include <string.h>
 
 /* State of which a process can have one only: the connection to the kernel, heaps, standard streams, windows. Windows
- * itself never takes these from a program's folder ("known DLLs"). */
-static const char *const always[] = {
-    "ntdll.dll", "kernel32.dll", "kernelbase.dll", "msvcrt.dll", "ucrtbase.dll", "user32.dll", "gdi32.dll", "win32u.dll",
-    "advapi32.dll", "sechost.dll", "rpcrt4.dll", "combase.dll", "ole32.dll", "oleaut32.dll", "shell32.dll", "ws2_32.dll",
+ * itself never takes these from a program's folder ("known DLLs"). Those with a reason stay the system's with --manual=all, too. */
+static const char kernel[] = "it is the way into the kernel, and threads begin in it", streams[] = "its streams and heap are those of the system's DLLs, too",
+                  windows[] = "the kernel calls back into the one copy that has made itself known";
+static const struct always { const char *name, *why; } always[] = {
+    {"ntdll.dll", kernel},   {"kernel32.dll", kernel}, {"kernelbase.dll", kernel}, {"msvcrt.dll", streams}, {"ucrtbase.dll", streams},
+    {"user32.dll", windows}, {"gdi32.dll", windows},   {"win32u.dll", windows},    {"advapi32.dll", NULL},  {"sechost.dll", NULL},
+    {"rpcrt4.dll", NULL},    {"combase.dll", NULL},    {"ole32.dll", NULL},        {"oleaut32.dll", NULL},  {"shell32.dll", NULL},
+    {"ws2_32.dll", NULL},
 };
 
-static bool is_always(const char *name)
+static const struct always *always_find(const char *name)
 {
-    size_t count = win32.options.manual == WIN32_MANUAL_ALL ? 5 : sizeof always / sizeof *always;
-    for (size_t i = 0; i < count; i++)
-        if (ld_name_equal(always[i], name))
-            return true;
-    return false;
+    for (size_t i = 0; i < sizeof always / sizeof *always; i++)
+        if (ld_name_equal(always[i].name, name) && (win32.options.manual != WIN32_MANUAL_ALL || always[i].why))
+            return &always[i];
+    return NULL;
 }
 
 static struct ld_module *record_of(struct loader *loader, HMODULE handle)
@@ -65,18 +68,60 @@ static HMODULE from_program_folder(const char *name)
     return LoadLibraryExW(wide, NULL, LOAD_WITH_ALTERED_SEARCH_PATH);
 }
 
+/* ---- Wine's DLLs with two halves ---- */
+
+static bool has_text(const uint8_t *bytes, uint64_t size, const char *text, size_t length)
+{
+    for (const uint8_t *at = bytes, *end = bytes + size; (at = memchr(at, *text, (size_t)(end - at))) && (size_t)(end - at) >= length; at++)
+        if (!memcmp(at, text, length))
+            return true;
+    return false;
+}
+
+/* Wine marks its own DLLs behind the DOS header. Some have a second half that is a library of Unix, and the PE half asks for it by
+ * this name (ws2_32, crypt32, bcrypt, secur32, ... of Wine 8.0 and 10.0). */
+static bool has_unix_half(struct loader *loader, const struct ld_module *opened)
+{
+    static const char mark[] = "Wine builtin DLL", call[] = "__wine_unix_call";
+    struct host_file whole;
+    const struct host_file *file = &opened->file;
+    if (file->there < 0x40 + sizeof mark || memcmp(file->bytes + 0x40, mark, sizeof mark))
+        return false;
+    if (loader->host->file_open(loader->host, opened->path, &whole) != HOST_OK)
+        return false;
+    bool found = has_text(whole.bytes, whole.size, call, sizeof call - 1);
+    loader->host->file_close(loader->host, &whole);
+    return found;
+}
+
+/* Wine gives the other half to those images alone that its own loader has mapped: stretched by hand, such a DLL refuses its
+ * initialisation. */
+struct ld_module *win32_instead(struct loader *loader, const struct ld_module *opened)
+{
+    WCHAR wide[LD_PATH_ROOM];
+    HMODULE handle = NULL;
+    if (!opened->source.is_dll || !has_unix_half(loader, opened))
+        return NULL;
+    LD_TRACE(loader->trace, LD_FIND, .verb = "skipped", .module = opened->name, .name = opened->path,
+             .detail = "Wine's own loader must have it: its other half is a library of Unix");
+    if (win32_path_wide(opened->path, wide, LD_PATH_ROOM))
+        handle = LoadLibraryExW(wide, NULL, LOAD_WITH_ALTERED_SEARCH_PATH);
+    return handle ? record_of(loader, handle) : NULL;
+}
+
 struct ld_module *win32_system(struct loader *loader, const char *name, bool searched)
 {
     WCHAR wide[300];
     HMODULE handle = NULL;
-    bool is_systems = ld_apiset_is_name(name) || is_always(name) || win32.options.manual == WIN32_MANUAL_EXE;
+    const struct always *row = always_find(name);
+    bool is_systems = ld_apiset_is_name(name) || row || win32.options.manual == WIN32_MANUAL_EXE;
     if (!searched && !is_systems && !win32_search_is_system(name))
         return NULL;
     if (strlen(name) >= 260 || !win32_path_wide(name, wide, 300))
         return NULL;
     if (!strchr(name, '.'))
         wcscat(wide, L"."); /* its extension was considered here already: there is none */
-    if (win32.options.manual == WIN32_MANUAL_EXE && !is_always(name))
+    if (win32.options.manual == WIN32_MANUAL_EXE && !row)
         handle = from_program_folder(name);
     /* Its version may be a question of the manifest of whoever needs it. */
     HANDLE context = win32_context_of(loader->manifest_of);
@@ -86,5 +131,7 @@ struct ld_module *win32_system(struct loader *loader, const char *name, bool sea
     win32_context_leave(cookie);
     if (context)
         ReleaseActCtx(context);
+    if (row && win32.options.manual == WIN32_MANUAL_ALL && handle && !ld_module_by_address(loader, (uintptr_t)handle))
+        LD_TRACE(loader->trace, LD_FIND, .verb = "skipped", .module = name, .detail = row->why);
     return handle ? record_of(loader, handle) : NULL;
 }

@@ -58,6 +58,7 @@ _Noreturn void win32_start(void);
 /* ---- between the files of this folder ---- */
 
 struct ld_module *win32_system(struct loader *loader, const char *name, bool searched); /* system.c */
+struct ld_module *win32_instead(struct loader *loader, const struct ld_module *opened);              /* system.c */
 uint64_t win32_redirect(struct loader *loader, const struct ld_module *exporter, const char *name, uint32_t len); /* library.c */
 /* A function of ours in the place of the system's; a table ends with an empty name. */
 struct win32_row { const char *name; uint32_t length; uintptr_t function; };

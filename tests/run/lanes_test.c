@@ -1,5 +1,6 @@
 /* Every row of tests/samples/table.txt on the lanes os (CreateProcess) and win32 (peload.exe's own hand), both under Wine
  * and both through `peload spawn`. Where there is no Wine, the rows are skipped, and it is said. */
+#define _GNU_SOURCE
 #include "tests/support/process.h"
 #include "tests/support/table.h"
 #include "tests/support/wine.h"
@@ -170,6 +171,26 @@ static void manual_says_how_much(void **state)
     process_free(&process);
 }
 
+/* Every DLL of the system's but those of which there can be one only; Wine's that have a half in Unix are told as left out. */
+static void manual_all_takes_the_systems_too(void **state)
+{
+    static const char *const programs[] = {TEST_BUILD "/samples/x64/providers.exe", TEST_BUILD "/samples/x86/providers.exe"};
+    static const char *const told[] = {"find] skipped KERNEL32.dll (", "] placed ADVAPI32.dll ", "find] skipped WS2_32.dll ", "] placed rsaenh.dll ", NULL};
+    struct process process;
+    (void)state;
+    for (size_t i = 0; i < (has_wine32 ? 2 : 1); i++) {
+        const char *const arguments[] = {PELOAD, "spawn", "--lane=win32", "--manual=all", "--trace=find,place", programs[i], NULL};
+        lane_run(&process, arguments);
+        if (process.status || strstr(process.output, ": NO"))
+            fail_msg("status %d, output %s, errors %s", process.status, process.output, process.errors);
+        assert_non_null(strstr(process.output, "SHA-256 by it: yes"));
+        for (const char *const *line = told; *line; line++)
+            if (!strcasestr(process.errors, *line)) /* spelled as by whoever asks first */
+                fail_msg("not told: %s", *line);
+        process_free(&process);
+    }
+}
+
 /* -v: the steps by the child, the end by its parent. */
 static void story_has_its_end(void **state)
 {
@@ -275,7 +296,7 @@ int main(int count_of_words, char **words)
     static struct lane_row rows[4 * TABLE_ROWS];
     static struct CMUnitTest tests[4 * TABLE_ROWS];
     static const struct CMUnitTest single[] = {cmocka_unit_test(native_lane_is_one_of_them), cmocka_unit_test(missing_wine_is_told),
-        cmocka_unit_test(spawn_has_three_ways), cmocka_unit_test(manual_says_how_much), cmocka_unit_test(everything_missing_is_listed),
+        cmocka_unit_test(spawn_has_three_ways), cmocka_unit_test(manual_says_how_much), cmocka_unit_test(manual_all_takes_the_systems_too), cmocka_unit_test(everything_missing_is_listed),
         cmocka_unit_test(story_has_its_end), cmocka_unit_test(spawn_refuses_with_a_sentence),
         cmocka_unit_test(no_program_is_refused)};
     size_t count = 0, size;
