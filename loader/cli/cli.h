@@ -128,6 +128,7 @@ struct cli_source {
     struct pe_span bytes;
     struct pe_image image;
     uint32_t ntstatus; /* what Windows answers for a file that cannot be opened so */
+    struct host_file file; /* as the host on Windows opened it */
 };
 /* Opens and validates; nothing of it is ever mapped as code. False: told why not, *status and ntstatus set. */
 bool cli_source_open(struct cli_source *source, const char *path, int *status);

@@ -167,7 +167,7 @@ bool native_entries_add(const struct ld_module *root, const WCHAR *dos_path)
         if (module->entry)
             continue;
         struct nt_ldr_entry *entry = entry_make(module, module == root && dos_path && dos_path[0] ? dos_path : NULL);
-        if (!entry || !native_module_cells(module))
+        if (!entry || !native_module_cells(&native.loader, module))
             return false;
         if (module == native.ldr) /* Windows has no such module: it is found by its own code alone */
             continue;

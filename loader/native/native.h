@@ -97,7 +97,8 @@ bool native_system_open(struct ld_error *error);          /* ntdll.c: ntdll, ldr
 bool native_ntdll_connect(uintptr_t unix_call, struct ld_error *error);
 bool native_reference_open(struct ld_error *error);       /* reference.c: ntdll alone */
 bool native_reference_program(struct ld_error *error);    /* the EXE alone */
-bool native_module_cells(struct ld_module *module);       /* a new module's own way into the kernel, where it has one */
+/* A new module's own way into the kernel, where it has one. */
+bool native_module_cells(struct loader *loader, struct ld_module *module);
 uint64_t native_export(struct ld_module *module, const char *name); /* 0: none */
 bool native_lists_build(void);                            /* library.c: PEB.Ldr and an entry for every module */
 /* Entries for modules that have none yet, in load order; dos_path: how the guest named the file of `root`, or NULL. */

@@ -258,15 +258,15 @@ static bool cells_fill(uintptr_t unix_call, struct ld_error *error)
     return true;
 }
 
-/* On i386 win32u has a cell of its own; the loader of Wine fills it for every module that exports one. */
-bool native_module_cells(struct ld_module *module)
+/* On i386 win32u has a cell of its own; Wine fills it for every module that exports one. */
+bool native_module_cells(struct loader *loader, struct ld_module *module)
 {
     uint64_t at = module == native.ntdll ? 0 : native_export(module, "Wow64Transition");
     if (!at)
         return true;
-    if (ld_module_writable(&native.loader, module, pe_rva_at((uint32_t)(at - module->base)), sizeof(uintptr_t)))
+    if (ld_module_writable(loader, module, pe_rva_at((uint32_t)(at - module->base)), sizeof(uintptr_t)))
         return false;
-    memcpy(native.loader.host->vm_at(native.loader.host, at, sizeof(uintptr_t)), &nt_process.dispatcher_entry, sizeof(uintptr_t));
+    memcpy(loader->host->vm_at(loader->host, at, sizeof(uintptr_t)), &nt_process.dispatcher_entry, sizeof(uintptr_t));
     return true;
 }
 

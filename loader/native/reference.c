@@ -69,6 +69,10 @@ bool native_reference_open(struct ld_error *error)
     /* Before a thread's own code begins, ntdll's signal_start_thread clears 0xF0000 bytes of its stack without touching
      * the pages in order, as it may on Wine's stacks, which are committed as a whole. */
     nt_process.stack_whole = true;
+    /* That MEM_RELEASE wants no size is VirtualFree's rule; Wine's kernelbase leaves it to the kernel. On the native lane it is
+     * loader/ldr/memory.c's. */
+    nt_process.release_whole = true;
+    nt_process.control_entry = (uintptr_t)native_export(native.ntdll, "__wine_ctrl_routine");
     uintptr_t unix_call = unix_call_make();
     if (!unix_call)
         return ld_fail_host(error, LD_START, NULL, HOST_NO_MEMORY, "no memory for the way to Unix");

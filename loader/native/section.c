@@ -71,7 +71,8 @@ NTSTATUS native_image_map(const char *unix_path, void **base, size_t *size)
     if (!module)
         return STATUS_NO_MEMORY;
     if (!ld_open(&apart, module, &error) || !ld_place(&apart, module, &error) || !ld_fill(&apart, module, &error) ||
-        !ld_relocate(&apart, module, &error) || !ld_protect(&apart, module, &error)) {
+        !ld_relocate(&apart, module, &error) || (native.options.reference && !native_module_cells(&apart, module)) ||
+        !ld_protect(&apart, module, &error)) {
         ld_module_free(&apart, module);
         return status_of(&error);
     }

@@ -114,6 +114,7 @@ struct nt_process_state {
      * context last, as Windows and later versions of Wine have it. */
     enum nt_apc_form { NT_APC_OURS, NT_APC_ROUTINE_LAST, NT_APC_ON_STACK } apc_form;
     bool stack_whole;            /* stacks of 1 MiB at least, committed to their guard page */
+    bool release_whole;          /* MEM_RELEASE with a size is refused, where nobody above the kernel does it */
     uintptr_t thread_start;      /* RtlUserThreadStart of the guest half */
     char image_path[4096];       /* unix path of the EXE */
     uint64_t created;            /* NT time, 100 ns since 1601 */

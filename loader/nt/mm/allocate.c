@@ -208,6 +208,8 @@ static NTSTATUS free_locked(uintptr_t *base, uintptr_t *size, ULONG type)
         return STATUS_UNABLE_TO_FREE_VM;
     if (area->type != MEM_PRIVATE)
         return STATUS_UNABLE_TO_DELETE_SECTION;
+    if (end && type == MEM_RELEASE && nt_process.release_whole)
+        return STATUS_INVALID_PARAMETER;
     if (!end) {
         if (at != area->base)
             return STATUS_FREE_VM_NOT_AT_BASE;
