@@ -1,4 +1,4 @@
-/* Shared by the bench guests: a clock, and the middle of several rounds, which one disturbed round cannot move. */
+/* Shared by the bench guests, whose lines name the unit of what was measured; a clock, and the middle of several rounds, which one disturbed round cannot move. */
 #ifndef BENCH_H
 #define BENCH_H
 

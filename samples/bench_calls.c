@@ -64,11 +64,11 @@ static void heap_round(void *unused)
 int main(void)
 {
     GetModuleFileNameA(NULL, path, sizeof path);
-    printf("handle %.0f\n", bench_repeat(handle_round, NULL, 3000));
-    printf("heap %.0f\n", bench_repeat(heap_round, NULL, 3000));
-    printf("memory %.0f\n", bench_repeat(memory_round, NULL, 1000));
-    printf("file %.0f\n", bench_repeat(file_round, NULL, 500));
-    printf("thread %.0f\n", bench_repeat(thread_round, NULL, 200));
-    printf("library %.0f\n", bench_repeat(library_round, NULL, 50));
+    printf("handle_ns %.0f\n", bench_repeat(handle_round, NULL, 3000));
+    printf("heap_ns %.0f\n", bench_repeat(heap_round, NULL, 3000));
+    printf("memory_ns %.0f\n", bench_repeat(memory_round, NULL, 1000));
+    printf("file_ns %.0f\n", bench_repeat(file_round, NULL, 500));
+    printf("thread_ns %.0f\n", bench_repeat(thread_round, NULL, 200));
+    printf("library_ns %.0f\n", bench_repeat(library_round, NULL, 50));
     return 0;
 }

@@ -1,7 +1,7 @@
 /* An event set and waited for by one thread, and a ball played between two threads by two events. */
 #include "bench.h"
 
-enum { PAIRS = 20000, BALLS = 3000 };
+enum { PAIRS = 4000, BALLS = 1000 };
 
 static void set_and_wait(void *event)
 {
@@ -32,12 +32,12 @@ int main(void)
 {
     HANDLE event = CreateEventA(NULL, FALSE, FALSE, NULL);
 
-    printf("nanoseconds %.1f\n", bench_repeat(set_and_wait, event, PAIRS));
+    printf("event_ns %.1f\n", bench_repeat(set_and_wait, event, PAIRS));
     there = CreateEventA(NULL, FALSE, FALSE, NULL);
     back = CreateEventA(NULL, FALSE, FALSE, NULL);
     HANDLE thread = CreateThread(NULL, 0, partner, NULL, 0, NULL);
     bench_need(thread != NULL, "CreateThread");
-    printf("ping_pong %.1f\n", bench_repeat(play, NULL, BALLS));
+    printf("ping_pong_ns %.1f\n", bench_repeat(play, NULL, BALLS));
     WaitForSingleObject(thread, INFINITE);
     return 0;
 }

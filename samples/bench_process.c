@@ -59,7 +59,7 @@ static void ping_pong(void)
     back = inheritable_event();
     snprintf(words, sizeof words, "partner %llx %llx", (unsigned long long)(ULONG_PTR)there, (unsigned long long)(ULONG_PTR)back);
     HANDLE child = child_start(&startup, words);
-    printf("ping_pong %.1f\n", bench_repeat(play, NULL, BALLS));
+    printf("ping_pong_ns %.1f\n", bench_repeat(play, NULL, BALLS));
     child_wait(child);
 }
 
@@ -106,7 +106,7 @@ static void pipe_through(void)
     begin = bench_now();
     while (ReadFile(read, piece, PIECE, &got, NULL) && got)
         got_all += got;
-    printf("pipe %.1f\n", got_all / (bench_now() - begin) * 1e9 / (1024 * 1024));
+    printf("pipe_rate %.1f\n", got_all / (bench_now() - begin) * 1e9 / (1024 * 1024));
     bench_need(got_all > (double)(PIECES - 2) * PIECE, "all of the bytes");
     CloseHandle(read);
     child_wait(child);
@@ -120,7 +120,7 @@ int main(int argc, char **argv)
         return partner(argv);
     if (argc > 1 && !strcmp(argv[1], "pour"))
         return pour();
-    printf("process %.3f\n", bench_repeat(create_and_end, NULL, CHILDREN) / 1e6);
+    printf("process_ms %.3f\n", bench_repeat(create_and_end, NULL, CHILDREN) / 1e6);
     ping_pong();
     pipe_through();
     return 0;

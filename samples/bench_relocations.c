@@ -73,6 +73,6 @@ int main(void)
         FreeLibrary(module);
     }
     double load = bench_median(moved, ROUNDS), least = bench_median(floors, ROUNDS);
-    printf("relocations %lu\nload_us %.0f\nfloor_us %.0f\nratio %.3f\n", count, load / 1000, least / 1000, load / least);
+    printf("relocations %lu\nload_us %.0f\nfloor_us %.0f\ntime_ratio %.3f\n", count, load / 1000, least / 1000, load / least);
     return 0;
 }

@@ -299,6 +299,13 @@ $(call sample_folder,x64)/search_foreign.dll $(call sample_folder,x86)/search_fo
 	$(call say,COPY,$@)
 	$(Q)mkdir -p $(@D) && cp $< $@
 
+# What `peload compare` is to expect of them.
+SAMPLES_X64 += $(call sample_folder,x64)/compare.expect
+SAMPLES_X86 += $(call sample_folder,x86)/compare.expect
+$(call sample_folder,x64)/compare.expect $(call sample_folder,x86)/compare.expect: $(SAMPLES_SOURCE)/compare.expect
+	$(call say,COPY,$@)
+	$(Q)mkdir -p $(@D) && cp $< $@
+
 -include $(patsubst %.o,%.d,$(foreach machine,x64 x86,$(foreach name,$(SAMPLE_PROGRAMS) $(SAMPLE_DLLS), \
   $(call sample_objects,$(machine),$(name)))))
 

@@ -1,4 +1,4 @@
-/* 100,000 events that exist at the same time (or as many as are asked for), each set and waited for; twice. */
+/* 10,000 events that exist at the same time (or as many as are asked for), each set and waited for; twice. */
 #include "stress.h"
 
 static void all(HANDLE *events, unsigned long total)
@@ -20,7 +20,7 @@ static void all(HANDLE *events, unsigned long total)
 
 int main(int argc, char **argv)
 {
-    unsigned long total = stress_count(argc, argv, 100000);
+    unsigned long total = stress_count(argc, argv, 10000);
     HANDLE *events = malloc(total * sizeof *events);
 
     stress_need(events != NULL, "malloc");

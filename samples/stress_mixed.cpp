@@ -24,7 +24,7 @@ DWORD WINAPI child(void *number)
 
 void one(unsigned long number)
 {
-    static const char *const names[] = {"tls_late_dll.dll", "bench_binding_one.dll", "graph_log.dll"};
+    static const char *const names[] = {"tls_late_dll.dll", "bench_binding_one.dll", "search_dll.dll"};
     HMODULE module = LoadLibraryA(names[number % 3]);
     stress_need(module != nullptr, "LoadLibrary");
     HANDLE thread = CreateThread(nullptr, 0, child, reinterpret_cast<void *>(static_cast<ULONG_PTR>(number)), 0, nullptr);

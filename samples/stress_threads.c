@@ -1,4 +1,4 @@
-/* Threads: 10,000 (or as many as are asked for) one after another, then 200 at once. */
+/* Threads: 1,000 (or as many as are asked for) one after another, then 200 at once. */
 #include "stress.h"
 
 enum { AT_ONCE = 200, WARM_UP = 50 };
@@ -49,7 +49,7 @@ static void at_once(void)
 
 int main(int argc, char **argv)
 {
-    unsigned long total = stress_count(argc, argv, 10000);
+    unsigned long total = stress_count(argc, argv, 1000);
 
     gate = CreateEventA(NULL, TRUE, FALSE, NULL);
     for (int i = 0; i < WARM_UP; i++)

@@ -71,6 +71,7 @@ struct inspect_process {
 /* What the command knows of the process without looking into it. */
 struct inspect_facts {
     const char *lane, *at, *file;  /* file: path of the program */
+    const char *system;            /* who answers its calls: "Wine 8.0", "Windows 10.0.19045"; NULL: peload's own kernel */
     struct pe_span bytes;          /* of it */
     uint64_t peb;                  /* as the kernel tells it; 0: there is none yet */
     uint32_t id, parent;           /* 0: unknown */
@@ -81,6 +82,9 @@ struct inspect_end {
     bool waited;
     uint32_t code;
     const char *how;
+    uint64_t cpu_ms, elapsed_ms;   /* since its start, of the processor and of the clock; the latter 0: unknown */
+    bool knows_cpu, knows_started;
+    uint32_t threads, processes;   /* that it started, where that is known */
     const uint8_t *text[2];        /* stdout, stderr */
     size_t size[2];
 };

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OUTPUT_SHOWN = 64 << 10, ENVIRONMENT_LIMIT = 1 << 20 };
+enum { OUTPUT_SHOWN = 256 << 10, ENVIRONMENT_LIMIT = 1 << 20 };
 
 uint64_t inspect_hash(const uint8_t *bytes, size_t size)
 {
@@ -90,6 +90,7 @@ void inspect_write_process(const struct inspect_process *process, const struct i
     emit_text(json, "lane", facts->lane);
     emit_text(json, "at", facts->at);
     emit_text(json, "machine", process->reader->is_64 ? "x64" : "x86");
+    emit_text(json, "system", facts->system);
     file_write(facts, json);
     emit_open(json, "process", '{');
     id_write(json, "id", facts->id ? facts->id : teb ? inspect_pointer(process->reader, teb + at->teb.process_id) : 0);
@@ -284,6 +285,16 @@ void inspect_finish(struct json *json, const struct inspect_end *end)
         emit_open(json, "exit", '{');
         emit_hex(json, "code", end->code);
         emit_text(json, "how", end->how);
+        if (end->knows_cpu)
+            emit_number(json, "cpu_ms", (int64_t)end->cpu_ms);
+        if (end->elapsed_ms)
+            emit_number(json, "elapsed_ms", (int64_t)end->elapsed_ms);
+        if (end->knows_started) {
+            emit_open(json, "started", '{');
+            emit_number(json, "threads", end->threads);
+            emit_number(json, "processes", end->processes);
+            emit_close(json);
+        }
         emit_close(json);
         emit_open(json, "output", '{');
         for (unsigned i = 0; i < 2; i++)

@@ -116,6 +116,7 @@ struct nt_process_state {
     bool stack_whole;            /* stacks of 1 MiB at least, committed to their guard page */
     bool release_whole;          /* MEM_RELEASE with a size is refused, where nobody above the kernel does it */
     uintptr_t thread_start;      /* RtlUserThreadStart of the guest half */
+    uint32_t threads_started, processes_started; /* by this process, atomic; for whoever asks at its end */
     char image_path[4096];       /* unix path of the EXE */
     uint64_t created;            /* NT time, 100 ns since 1601 */
 };

@@ -41,10 +41,14 @@ static void by(const char *what, const char *role)
     PROCESS_INFORMATION information;
     HANDLE ready = start_event(TRUE, FALSE);
     DWORD code;
+    BOOL sent;
 
     check(what, start(start_own_path(), CREATE_NEW_PROCESS_GROUP, TRUE, &information, "%s " START_HANDLE, role, start_number(ready)) &&
                     WaitForSingleObject(ready, PATIENCE) == WAIT_OBJECT_0);
-    check("  Ctrl+Break for its group", GenerateConsoleCtrlEvent(CTRL_BREAK_EVENT, information.dwProcessId));
+    sent = GenerateConsoleCtrlEvent(CTRL_BREAK_EVENT, information.dwProcessId);
+    check("  Ctrl+Break for its group", sent);
+    if (!sent)
+        TerminateProcess(information.hProcess, 0xdead);
     code = start_finish(&information);
     printf("  exit code %lu (0x%lx)\n", code, code);
     CloseHandle(ready);
@@ -60,7 +64,7 @@ int main(int argc, char **argv)
         return handle(start_handle(argv[2]));
     if (start_is(argc, argv, "none") && argc > 2) {
         SetEvent(start_handle(argv[2]));
-        Sleep(PATIENCE);
+        Sleep(PATIENCE / 2); /* who waits for its end has more patience */
         return 1;
     }
     by("a child with two handlers", "handle");

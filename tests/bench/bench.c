@@ -144,16 +144,16 @@ struct own_row {
 };
 
 static const struct own_row own_rows[] = {
-    {"bench_relocations", "ratio", "times the floor", "200,000 relocations: goal 1.2"},
-    {"bench_binding", "nanoseconds", "ns an import", "2,000 imports: goal under 100"},
-    {"bench_event", "nanoseconds", "ns", "SetEvent + WaitForSingleObject: goal under 1000"},
-    {"bench_event", "ping_pong", "ns", "two threads, one event each way"},
-    {"bench_calls", "handle", "ns", "event made and closed: goal under 300"},
-    {"bench_calls", "heap", "ns", "HeapAlloc + HeapFree"},
-    {"bench_calls", "memory", "ns", "VirtualAlloc + VirtualFree of 64 KiB"},
-    {"bench_calls", "file", "ns", "file opened and closed"},
-    {"bench_calls", "thread", "ns", "thread made and ended"},
-    {"bench_calls", "library", "ns", "LoadLibrary + FreeLibrary of a small DLL"},
+    {"bench_relocations", "time_ratio", "times the floor", "200,000 relocations: goal 1.2"},
+    {"bench_binding", "import_ns", "ns an import", "2,000 imports: goal under 100"},
+    {"bench_event", "event_ns", "ns", "SetEvent + WaitForSingleObject: goal under 1000"},
+    {"bench_event", "ping_pong_ns", "ns", "two threads, one event each way"},
+    {"bench_calls", "handle_ns", "ns", "event made and closed: goal under 300"},
+    {"bench_calls", "heap_ns", "ns", "HeapAlloc + HeapFree"},
+    {"bench_calls", "memory_ns", "ns", "VirtualAlloc + VirtualFree of 64 KiB"},
+    {"bench_calls", "file_ns", "ns", "file opened and closed"},
+    {"bench_calls", "thread_ns", "ns", "thread made and ended"},
+    {"bench_calls", "library_ns", "ns", "LoadLibrary + FreeLibrary of a small DLL"},
 };
 enum { OWN_ROWS = sizeof own_rows / sizeof own_rows[0] };
 
@@ -235,10 +235,10 @@ static void print_processes(const char *peload, const char *build, const char *m
 {
     enum { KEYS = 4, PROCESS_RUNS = 3 };
     static const struct { const char *key, *unit, *what, *goal; bool more_is_better; } keys[KEYS] = {
-        {"process", "ms", "a child created, ended, waited for", "goal: ratio above 5", false},
-        {"ping_pong", "ns", "SetEvent and wait, there and back", "goal: ratio above 10", false},
-        {"handle", "ns", "event made and closed", "goal: under 300 ns", false},
-        {"pipe", "MiB/s", "through a pipe, pieces of 64 KiB", "more is better", true},
+        {"process_ms", "ms", "a child created, ended, waited for", "goal: ratio above 5", false},
+        {"ping_pong_ns", "ns", "SetEvent and wait, there and back", "goal: ratio above 10", false},
+        {"handle_ns", "ns", "event made and closed", "goal: under 300 ns", false},
+        {"pipe_rate", "MiB/s", "through a pipe, pieces of 64 KiB", "more is better", true},
     };
     static const char *const lanes[] = {"--lane=native", "--lane=os"}, *const programs[] = {"bench_process", "bench_calls"};
     static double values[2][KEYS][RUNS];

@@ -204,6 +204,117 @@ static void refused_program_has_a_document(void **state)
     json_decref(root);
 }
 
+/* ---- what must not be explained ------------------------------------------------------------------------ */
+
+#define OTHER TEST_BUILD "/tests/snapshot-other.json"
+#define COPY TEST_BUILD "/tests/compared-copy.exe"
+
+/* Native beside reference, saved; `expect` NULL: without any file. How many are unexplained, by the text and by the exit status. */
+static unsigned unexplained_of(const json_t *a, const json_t *b, const char *expect)
+{
+    char word[128];
+    const char *arguments[] = {PELOAD, "compare", "--json", word, DOCUMENT, OTHER, NULL};
+    snprintf(word, sizeof word, expect ? "--expect=%s" : "--no-expect", expect);
+    assert_int_equal(json_dump_file(a, DOCUMENT, 0), 0);
+    assert_int_equal(json_dump_file(b, OTHER, 0), 0);
+    struct process process = {.arguments = arguments, .seconds = 60};
+    assert_true(process_run(&process));
+    json_t *root = json_loads(process.output, 0, NULL);
+    if (!root)
+        fail_msg("%s", process.errors);
+    unsigned count = (unsigned)json_integer_value(json_object_get(root, "unexplained"));
+    assert_int_equal(process.status, count != 0);
+    json_decref(root);
+    process_free(&process);
+    return count;
+}
+
+static void text_set(json_t *root, const char *object, const char *key, const char *value)
+{
+    assert_int_equal(json_object_set_new(object ? json_object_get(root, object) : root, key, json_string(value)), 0);
+}
+
+/* A program whose output Wine's loader changes as the file beside it says; then one more thing is changed. */
+static void broken_things_stay_unexplained(void **state)
+{
+    static const char path[] = TEST_BUILD "/samples/x64/tls_callbacks.exe", expect[] = "samples/compare.expect";
+    (void)state;
+    json_t *native = snapshot("native", "entry", NULL, path, 0), *reference = snapshot("reference", "entry", NULL, path, 0);
+    assert_int_equal(unexplained_of(native, reference, expect), 0);
+    assert_int_equal(unexplained_of(native, reference, NULL), 2); /* the two lines that Wine lacks */
+    assert_int_equal(unexplained_of(native, native, expect), 0);
+
+    json_t *broken = json_deep_copy(reference);
+    char *output = strdup(text(json_object_get(broken, "output"), "stdout")), *line = strstr(output, "callback");
+    assert_non_null(line);
+    line[0] = 'X';
+    text_set(broken, "output", "stdout", output);
+    assert_int_equal(unexplained_of(native, broken, expect), 1);
+    json_decref(broken);
+    free(output);
+
+    broken = json_deep_copy(reference);
+    text_set(broken, "exit", "code", "0x7");
+    assert_int_equal(unexplained_of(native, broken, expect), 1);
+    json_decref(broken);
+
+    broken = json_deep_copy(reference);
+    json_t *change = json_pack("{s:s,s:i,s:s,s:s,s:s,s:s}", "rva", "0x1010", "size", 1, "file", "55", "memory", "cc", "section", ".text", "cause", "unknown");
+    assert_int_equal(json_array_append_new(json_object_get(module(broken, "tls_callbacks.exe"), "changes"), change), 0);
+    assert_int_equal(unexplained_of(native, broken, expect), 1);
+    json_decref(broken);
+    json_decref(native), json_decref(reference);
+}
+
+/* One letter of a text in the file itself: other bytes, and another line. */
+static void another_file_of_that_name_is_told(void **state)
+{
+    size_t size;
+    (void)state;
+    char *bytes = text_read(TEST_BUILD "/samples/x64/nocrt_kernel32.exe", &size), *letter = NULL;
+    assert_non_null(bytes);
+    for (size_t i = 0; i + 6 < size && !letter; i++)
+        if (!memcmp(bytes + i, "kernel", 6) && i > 0x400)
+            letter = bytes + i;
+    assert_non_null(letter);
+    json_t *native = snapshot("native", "entry", NULL, TEST_BUILD "/samples/x64/nocrt_kernel32.exe", 0);
+    letter[0] = 'K';
+    assert_true(text_write(COPY, bytes, size));
+    json_t *other = snapshot("reference", "entry", NULL, COPY, 0);
+    assert_true(unexplained_of(native, other, "samples/compare.expect") >= 2);
+    json_decref(native), json_decref(other);
+    free(bytes);
+    unlink(COPY);
+}
+
+/* The environment is handed to both lanes, and to the program alone. */
+static void environment_is_handed_on(void **state)
+{
+    const char *const arguments[] = {PELOAD, "compare", "--lanes=native,reference", "--env=PELOAD_GREETING=good day", "--only=unexplained",
+                                     TEST_BUILD "/samples/x64/hello.exe", NULL};
+    (void)state;
+    json_t *root = snapshot("native", "entry", "--env=PELOAD_GREETING=good day", TEST_BUILD "/samples/x64/hello.exe", 0);
+    assert_non_null(strstr(text(json_object_get(root, "output"), "stdout"), "good day"));
+    json_decref(root);
+    struct process process = {.arguments = arguments, .seconds = 60};
+    assert_true(process_run(&process));
+    assert_int_equal(process.status, 0);
+    process_free(&process);
+}
+
+/* A program that never ends, on both lanes; `handle` of ctrl_c.exe waits 20 seconds. */
+static void time_limit_is_told(void **state)
+{
+    const char *const arguments[] = {PELOAD, "compare", "--lanes=native,reference", "--timeout=2", "--only=time_limit",
+                                     TEST_BUILD "/samples/x64/ctrl_c.exe", "wait", NULL};
+    struct process process = {.arguments = arguments, .seconds = 60};
+    (void)state;
+    assert_true(process_run(&process));
+    assert_int_equal(process.status, 0);
+    assert_non_null(strstr(process.output, "the time limit ended it on both lanes"));
+    process_free(&process);
+}
+
 /* ---- wrong use ---------------------------------------------------------------------------------------- */
 
 static void told(int status, const char *part, const char *const *arguments)
@@ -229,6 +340,10 @@ static void wrong_use_is_told(void **state)
     TOLD(125, "--lane=reference", "snapshot", "--lane=reference", "--at=bound", "x.exe");
     TOLD(125, "vanity", "compare", "--only=vanity", "x.exe");
     TOLD(125, "native", "compare", "--lanes=native", "x.exe");
+    TOLD(125, "NAME=VALUE", "compare", "--env=x", "x.exe");
+    TOLD(125, "NAME=VALUE", "snapshot", "--env==x", "x.exe");
+    TOLD(127, "/nowhere", "compare", "--expect=/nowhere", "x.exe");
+    TOLD(125, "line 1: neither", "compare", "--expect=LICENSE", "x.exe");
     TOLD(127, "no such file", "snapshot", "/nowhere/x.exe");
     TOLD(127, "/nowhere/x.exe", "compare", "--lanes=native,reference", "/nowhere/x.exe");
     TOLD(127, "/nowhere", "compare", "--lanes=native,reference", "--all", "/nowhere");
@@ -254,7 +369,9 @@ int main(void)
     static const struct CMUnitTest single[] = {
         cmocka_unit_test(every_moment_is_valid), cmocka_unit_test(comparison_is_valid), cmocka_unit_test(snapshot_is_the_file_stretched),
         cmocka_unit_test(binding_is_seen), cmocka_unit_test(refused_program_has_a_document), cmocka_unit_test(wrong_use_is_told),
-        cmocka_unit_test(documents_that_are_none)};
+        cmocka_unit_test(documents_that_are_none),
+        cmocka_unit_test(broken_things_stay_unexplained), cmocka_unit_test(another_file_of_that_name_is_told),
+        cmocka_unit_test(environment_is_handed_on), cmocka_unit_test(time_limit_is_told)};
     size_t size;
     char *table = text_read("tests/samples/table.txt", &size);
     if (!table)

@@ -1,4 +1,5 @@
-/* `peload compare` over the rows of tests/samples/table.txt: nothing may stay unexplained but what the table itself says of Wine. */
+/* `peload compare` over the rows of tests/samples/table.txt: nothing may stay unexplained. What Wine or a lane does
+ * otherwise than Windows stands in samples/compare.expect, which lies beside the programs. */
 #ifndef TESTS_COMPARED_H
 #define TESTS_COMPARED_H
 

@@ -170,8 +170,11 @@ static void on_start_failed(NTSTATUS status, const char *module)
 
 static void status_write(uint32_t code, const char *how)
 {
-    char line[64];
-    int length = snprintf(line, sizeof line, "%" PRIu32 " 0x%08" PRIX32 " %s\n", code, code, how);
+    char line[96];
+    int length = snprintf(line, sizeof line, "%" PRIu32 " 0x%08" PRIX32 " %s", code, code, how);
+    if (run.stop_at) /* a snapshot tells these too (loader/inspect/linux/target.c) */
+        length += snprintf(line + length, sizeof line - (size_t)length, " %" PRIu32 " %" PRIu32, nt_process.threads_started, nt_process.processes_started);
+    line[length++] = '\n';
     if (run.status_fd >= 0 && write((int)run.status_fd, line, (size_t)length) != length)
         cli_say("%s: %s", run.status_file, strerror(errno));
 }

@@ -46,3 +46,15 @@ void cli_status_write(HANDLE file, uint32_t code, const char *how)
     if (file != INVALID_HANDLE_VALUE)
         cli_write((intptr_t)file, line, (size_t)length);
 }
+
+bool cli_environment_set(const char *entry)
+{
+    WCHAR *wide = cli_wide(entry), *sign = wide ? wcschr(wide, '=') : NULL;
+    bool done = sign && sign != wide;
+    if (done) {
+        *sign = 0;
+        done = SetEnvironmentVariableW(wide, sign + 1);
+    }
+    free(wide);
+    return done;
+}

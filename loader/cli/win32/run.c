@@ -76,19 +76,6 @@ static int wrong(const char *what, const char *word)
 
 /* ---- options ---- */
 
-/* Our own environment is the child's. */
-static int environment_set(const char *entry)
-{
-    WCHAR *wide = cli_wide(entry), *sign = wide ? wcschr(wide, '=') : NULL;
-    bool done = sign && sign != wide;
-    if (done) {
-        *sign = 0;
-        done = SetEnvironmentVariableW(wide, sign + 1);
-    }
-    free(wide);
-    return done ? 0 : wrong("--env wants NAME=VALUE", entry);
-}
-
 static int environment_clear(void)
 {
     static WCHAR empty[] = L"\0";
@@ -123,7 +110,7 @@ static int option_take(int option)
     case OPTION_JSON: run.json = true; return 0;
     case OPTION_OCCUPY: run.occupy = true; return 0;
     case OPTION_STATUS_FILE: run.status_file = optarg; return 0;
-    case OPTION_ENV: return environment_set(optarg);
+    case OPTION_ENV: return cli_environment_set(optarg) ? 0 : wrong("--env wants NAME=VALUE", optarg);
     case OPTION_CLEAR_ENV: return environment_clear();
     case OPTION_MANUAL: return manual_take(optarg);
     case OPTION_MISSING: return missing_take(optarg);

@@ -21,12 +21,13 @@ static const char help[] =
     "  --at=entry           the moment (the only one here)\n"
     "  --stay               end the program there; otherwise it goes on, and the document has its exit code and output\n"
     "  --output=FILE        the document into FILE\n"
+    "  --env=NAME=VALUE     add to the program's environment, or change it there\n"
     "  --timeout=SECONDS    the program is ended then (default 20; 0: never)\n"
     "\n"
     "The document is JSON as loader/inspect/snapshot.schema.json describes it. Exit status: 0; 126 FILE was refused or ended\n"
     "before that moment (the document then has its exit code alone); 125 wrong use or a fault of the machine; 127 no such file.\n";
 
-enum { OPTION_LANE = 256, OPTION_AT, OPTION_STAY, OPTION_OUTPUT, OPTION_TIMEOUT };
+enum { OPTION_LANE = 256, OPTION_AT, OPTION_STAY, OPTION_OUTPUT, OPTION_TIMEOUT, OPTION_ENV };
 
 static const struct option options[] = {
     {"help", no_argument, NULL, 'h'},
@@ -35,6 +36,7 @@ static const struct option options[] = {
     {"stay", no_argument, NULL, OPTION_STAY},
     {"output", required_argument, NULL, OPTION_OUTPUT},
     {"timeout", required_argument, NULL, OPTION_TIMEOUT},
+    {"env", required_argument, NULL, OPTION_ENV},
     {0},
 };
 
@@ -55,6 +57,7 @@ static int option_take(int option)
         return wish.by_hand || !strcmp(optarg, "os") ? 0 : wrong("--lane: here there are os and win32", optarg);
     case OPTION_AT: return strcmp(optarg, "entry") ? wrong("--at: here there is entry alone", optarg) : 0;
     case OPTION_STAY: wish.stay = true; return 0;
+    case OPTION_ENV: return cli_environment_set(optarg) ? 0 : wrong("--env wants NAME=VALUE", optarg);
     case OPTION_OUTPUT: wish.output = optarg; return 0;
     case OPTION_TIMEOUT:
         wish.seconds = strtoul(optarg, &end, 10);
@@ -88,13 +91,28 @@ static int hand_over(const WCHAR *words)
     return (int)cli_start_end(&child);
 }
 
+/* Who answers the program's calls. */
+static const char *system_name(void)
+{
+    static char name[64];
+    HMODULE ntdll = GetModuleHandleW(L"ntdll.dll");
+    union { FARPROC any; const char *(CDECL *call)(void); } wine = {GetProcAddress(ntdll, "wine_get_version")};
+    union { FARPROC any; LONG (NTAPI *call)(OSVERSIONINFOW *); } windows = {GetProcAddress(ntdll, "RtlGetVersion")};
+    OSVERSIONINFOW version = {.dwOSVersionInfoSize = sizeof version};
+    if (wine.any)
+        snprintf(name, sizeof name, "Wine %s", wine.call());
+    else if (windows.any && !windows.call(&version))
+        snprintf(name, sizeof name, "Windows %lu.%lu.%lu", version.dwMajorVersion, version.dwMinorVersion, version.dwBuildNumber);
+    return name[0] ? name : NULL;
+}
+
 /* Of the lane win32, which has no other way to tell `look_by_hand`. */
 static struct by_hand {
     struct target target;
     const struct cli_source *source;
     struct inspect_facts facts;
     struct json json;
-    bool taken;
+    bool taken, late;
 } by_hand;
 
 /* ---- the document ---- */
@@ -112,8 +130,11 @@ static bool document_write(const struct json *json)
 
 static void end_tell(struct target *target, enum target_state state, struct json *json)
 {
-    struct inspect_end end = {.waited = !wish.stay || (state == TARGET_ENDED && !by_hand.taken), .code = target->exit_code,
-                              .how = state == TARGET_TIMEOUT ? "timeout" : cli_how(target->exit_code)};
+    bool late = state == TARGET_TIMEOUT;
+    struct inspect_end end = {.waited = !wish.stay || (state == TARGET_ENDED && !by_hand.taken), .code = late ? 0 : target->exit_code,
+                              .how = late ? "timeout" : cli_how(target->exit_code),
+                              .knows_cpu = late, .cpu_ms = target->cpu_ms,
+                              .elapsed_ms = GetTickCount64() - target->begun + 1};
     uint8_t *text[2];
     for (unsigned i = 0; i < 2; i++) {
         text[i] = target_output(target, i, &end.size[i]);
@@ -165,6 +186,8 @@ static DWORD WINAPI end_late(void *process)
     for (ULONGLONG deadline = by_hand.target.deadline; GetTickCount64() < deadline;)
         if (WaitForSingleObject(process, 20) == WAIT_OBJECT_0)
             return 0;
+    by_hand.target.cpu_ms = target_cpu_ms(GetProcessId(process));
+    by_hand.late = true;
     TerminateProcess(process, 1);
     return 0;
 }
@@ -204,8 +227,9 @@ static int snapshot_by_hand(int count, char **arguments, const struct cli_source
     HANDLE old[3], nothing = CreateFileW(L"NUL", GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE, &inherited, OPEN_EXISTING, 0, NULL);
     struct target *target = &by_hand.target;
     by_hand.source = source;
-    by_hand.facts = (struct inspect_facts){.lane = "win32", .at = "entry", .file = wish.program, .bytes = source->bytes};
-    target->deadline = wish.seconds ? GetTickCount64() + (ULONGLONG)wish.seconds * 1000 : 0;
+    by_hand.facts = (struct inspect_facts){.lane = "win32", .at = "entry", .file = wish.program, .system = system_name(), .bytes = source->bytes};
+    target->begun = GetTickCount64();
+    target->deadline = wish.seconds ? target->begun + (ULONGLONG)wish.seconds * 1000 : 0;
     if (!target_files_open(target)) {
         cli_say("%s: %s (Windows error %lu)", wish.program, target->why, target->error);
         return CLI_USAGE_OR_WORLD;
@@ -222,8 +246,7 @@ static int snapshot_by_hand(int count, char **arguments, const struct cli_source
     if (!by_hand.taken)
         inspect_nothing(sizeof(void *) == 8, &by_hand.facts, &by_hand.json);
     target->exit_code = cli_last_status.code;
-    bool late = target->deadline && GetTickCount64() >= target->deadline;
-    end_tell(target, late ? TARGET_TIMEOUT : TARGET_ENDED, &by_hand.json);
+    end_tell(target, by_hand.late ? TARGET_TIMEOUT : TARGET_ENDED, &by_hand.json);
     target_close(target);
     bool written = !by_hand.json.failed && document_write(&by_hand.json);
     free(by_hand.json.data);
@@ -234,7 +257,8 @@ static int snapshot(int count, char **arguments, const WCHAR *typed)
 {
     struct cli_source source;
     struct json json = {0};
-    struct target target = {.deadline = wish.seconds ? GetTickCount64() + (ULONGLONG)wish.seconds * 1000 : 0};
+    struct target target = {.begun = GetTickCount64()};
+    target.deadline = wish.seconds ? target.begun + (ULONGLONG)wish.seconds * 1000 : 0;
     int status = 0;
     if (!cli_source_open(&source, wish.program, &status))
         return status;
@@ -247,7 +271,7 @@ static int snapshot(int count, char **arguments, const WCHAR *typed)
         cli_source_close(&source);
         return status;
     }
-    struct inspect_facts facts = {.lane = "os", .at = "entry", .file = wish.program, .bytes = source.bytes};
+    struct inspect_facts facts = {.lane = "os", .at = "entry", .file = wish.program, .system = system_name(), .bytes = source.bytes};
     WCHAR *line = _wcsdup(typed), *application = cli_wide(wish.program);
     if (!line || !application)
         status = CLI_USAGE_OR_WORLD;

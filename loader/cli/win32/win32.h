@@ -46,5 +46,6 @@ void cli_status_write(HANDLE file, uint32_t code, const char *how);
 extern struct cli_last_status { uint32_t code; const char *how; /* NULL: none was told */ } cli_last_status; /* what it told last */
 char *cli_path_host(const char *path); /* '\' -> '/', malloc'd */
 WCHAR *cli_wide(const char *text);     /* malloc'd; NULL: no memory */
+bool cli_environment_set(const char *entry); /* NAME=VALUE, into our own, which is the child's; false: not such a text */
 
 #endif

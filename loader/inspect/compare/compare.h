@@ -9,7 +9,10 @@
  *   data.c        writable data, word by word
  *   lists.c       orders, counts, flags
  *   process.c     PEB, parameters, handles, threads, what memory is for
- *   ending.c      exit code and output
+ *   ending.c      exit code, and which rules the output is held against
+ *   output.c      which line of one output is which of the other, and what each difference is
+ *   numbers.c     numbers of two lines: what they stand for, or that they were measured
+ *   expect.c      differences that a file names beforehand, with a reason for each
  *
  * A rule may only believe what the documents prove. That two lanes "may differ there" is no proof: each rule says at its place
  * what it checks and where the difference comes from. JSON is read with jansson: hostile text is its daily bread. */
@@ -24,7 +27,8 @@ enum compare_class {
     CLASS_UNEXPLAINED, CLASS_BASE, CLASS_RELOCATION, CLASS_IAT, CLASS_REDIRECTION, CLASS_COOKIE, CLASS_IMAGE_BASE, CLASS_TLS_INDEX,
     CLASS_GUARD, CLASS_PATCH, CLASS_EXPORTS, CLASS_DATA, CLASS_PAGE_TAIL, CLASS_PROTECTION, CLASS_LANE_LAYOUT, CLASS_LANE_MODULE,
     CLASS_LIST_ORDER, CLASS_SYSTEM_DLL, CLASS_LOAD_COUNT, CLASS_FLAGS, CLASS_HEADERS, CLASS_PROCESS, CLASS_PARAMETERS,
-    CLASS_ENVIRONMENT, CLASS_HANDLES, CLASS_THREAD, CLASS_OUTPUT, CLASS_EXIT, CLASS_COUNT
+    CLASS_ENVIRONMENT, CLASS_HANDLES, CLASS_THREAD, CLASS_OUTPUT, CLASS_IDENTITY, CLASS_TIMING, CLASS_LINE_ORDER, CLASS_EXPECTED,
+    CLASS_TIME_LIMIT, CLASS_EXIT, CLASS_COUNT
 };
 extern const char *const compare_class_name[CLASS_COUNT];
 /* The class of that name, CLASS_COUNT: there is none. */
@@ -79,6 +83,7 @@ struct difference {
     const char *cause;            /* constant; NULL: unexplained */
     bool has_rva;
     uint64_t rva, size;
+    size_t found;                 /* the how many-th: lines of an output stay in their order */
 };
 
 struct comparison {
@@ -87,18 +92,47 @@ struct comparison {
     size_t count;
     unsigned counts[CLASS_COUNT];
     struct { uint64_t modules, slots, fixups, ranges, bytes; } matched;
-    json_t *again;                /* `output` of a second run of side a; NULL: there was none */
+    json_t *again[2];             /* `output` of a second run of side a, of side b; NULL: there was none */
+    const struct expectations *expectations; /* the caller's; outlives the comparison; NULL: none */
+    int64_t exit_moved;           /* by how much the expected differences that were found move the exit code of b against a */
+    bool exit_expected;           /* some say so */
     bool failed;                  /* out of memory */
 };
 
 /* Compares; the documents are the comparison's from then on. False: no memory. */
 bool compare_documents(struct comparison *comparison);
+/* What a second run may explain is unexplained: numbers of the output. */
+bool compare_again_helps(const struct comparison *comparison);
+/* Forgets what was found, to compare once more. */
+void compare_reset(struct comparison *comparison);
 void compare_close(struct comparison *comparison);
 /* only: a class, or CLASS_COUNT for all. */
 void compare_write(const struct comparison *comparison, enum compare_class only, struct json *json);
 const char *compare_verdict(const struct comparison *comparison);
 
+/* ---- expected differences (expect.c; the format stands in README, "Expected differences") ---- */
+
+enum { LANE_NATIVE = 1, LANE_REFERENCE = 2, LANE_OS = 4, LANE_WIN32 = 8 };
+
+struct expectation {
+    char *reason, *source, *system, *machine; /* malloc'd; all but the reason may be NULL */
+    unsigned lanes;              /* those that depart */
+    struct expected_line { char *text; bool departs; } *lines; /* departs: + what these lanes write; else - what the others write */
+    size_t line_count;
+    bool has_exit, exit_is_sum;  /* a sum to be added (exit[0]), or the two codes: others', theirs */
+    uint32_t exit[2];
+};
+struct expectations { struct expectation *list; size_t count; };
+
+/* Takes a file's text, behind what is there already. False: *why, malloc'd, says what is wrong and in which line. */
+bool expectations_take(struct expectations *expectations, const char *text, size_t length, char **why);
+void expectations_free(struct expectations *expectations);
+
 /* ---- between the files of this folder ---- */
+
+/* Does it speak of these two lanes? *b_departs: of side b. */
+bool expectation_applies(const struct comparison *comparison, const struct expectation *expectation, bool *b_departs);
+bool expectation_fits(const char *pattern, const char *line); /* * is any text, \* a star */
 
 /* Where a difference is. */
 struct place { const struct module *module; bool has_rva; uint64_t rva, size; };
@@ -126,5 +160,14 @@ void compare_lists(struct comparison *comparison);
 void compare_list_fields(struct comparison *comparison, struct module *a, struct module *b);
 void compare_process(struct comparison *comparison);
 void compare_ending(struct comparison *comparison);
+/* Texts of one stream; again_*: of second runs, or NULL; cut: behind these there is more that nobody can see. */
+struct stream { const char *name, *a, *b, *again_a, *again_b; bool cut; };
+void compare_stream(struct comparison *comparison, const struct stream *stream);
+/* The number at *at where one stands there: decimal, perhaps with a fraction, or hexadecimal with 0x, or at least four hexadecimal
+ * digits. Moves *at. */
+bool number_take(const char **at, uint64_t *value, bool *whole);
+/* Two lines that are one but for numbers (and the blanks that fill a column). CLASS_COUNT: they are equal. */
+enum compare_class numbers_judge(const struct comparison *comparison, const char *a, const char *b, const char *again_a, const char *again_b,
+                                 const char **cause);
 
 #endif

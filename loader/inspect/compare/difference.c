@@ -10,7 +10,7 @@
 const char *const compare_class_name[CLASS_COUNT] = {
     "unexplained", "base", "relocation", "iat", "redirection", "cookie", "image_base", "tls_index", "guard", "patch", "exports", "data",
     "page_tail", "protection", "lane_layout", "lane_module", "list_order", "system_dll", "load_count", "flags", "headers", "process",
-    "parameters", "environment", "handles", "thread", "output", "exit"};
+    "parameters", "environment", "handles", "thread", "output", "identity", "timing", "line_order", "expected", "time_limit", "exit"};
 
 enum compare_class compare_class_of(const char *name)
 {
@@ -49,8 +49,9 @@ void difference_add(struct comparison *comparison, enum compare_class class, str
     if (!cause)
         class = CLASS_UNEXPLAINED;
     comparison->counts[class]++;
+    size_t found = comparison->count;
     comparison->list[comparison->count++] = (struct difference){
-        .class = class, .module = copy(comparison, place.module ? place.module->name : NULL), .a = copy(comparison, a),
+        .found = found, .class = class, .module = copy(comparison, place.module ? place.module->name : NULL), .a = copy(comparison, a),
         .b = copy(comparison, b), .text = text, .cause = cause, .has_rva = place.has_rva, .rva = place.rva, .size = place.size};
 }
 
@@ -65,7 +66,7 @@ static int by_class(const void *left, const void *right)
         order = strcmp(a->module ? a->module : "", b->module ? b->module : "");
     if (!order)
         order = (a->rva > b->rva) - (a->rva < b->rva);
-    return order ? order : strcmp(a->text ? a->text : "", b->text ? b->text : "");
+    return order ? order : (a->found > b->found) - (a->found < b->found);
 }
 
 void compare_sort(struct comparison *comparison)
@@ -74,16 +75,39 @@ void compare_sort(struct comparison *comparison)
         qsort(comparison->list, comparison->count, sizeof *comparison->list, by_class);
 }
 
-void compare_close(struct comparison *comparison)
+static void list_free(struct comparison *comparison)
 {
     for (size_t i = 0; i < comparison->count; i++) {
         struct difference *difference = &comparison->list[i];
         free(difference->module), free(difference->a), free(difference->b), free(difference->text);
     }
     free(comparison->list);
+    comparison->list = NULL;
+    comparison->count = 0;
+}
+
+void compare_reset(struct comparison *comparison)
+{
+    struct document *sides[2] = {&comparison->a, &comparison->b};
+    list_free(comparison);
+    memset(comparison->counts, 0, sizeof comparison->counts);
+    memset(&comparison->matched, 0, sizeof comparison->matched);
+    comparison->exit_moved = 0;
+    comparison->exit_expected = false;
+    for (unsigned i = 0; i < 2; i++)
+        for (size_t m = 0; m < sides[i]->module_count; m++) {
+            sides[i]->modules[m].twin = NULL;
+            sides[i]->modules[m].same_file = false;
+        }
+}
+
+void compare_close(struct comparison *comparison)
+{
+    list_free(comparison);
     document_close(&comparison->a);
     document_close(&comparison->b);
-    json_decref(comparison->again);
+    json_decref(comparison->again[0]);
+    json_decref(comparison->again[1]);
 }
 
 const char *compare_verdict(const struct comparison *comparison)

@@ -48,12 +48,14 @@ static const struct field handle_fields[] = {{"handle", 'H', NULL}, {"type", 't'
                                              {"inherit", 'B', NULL}, {0}};
 static const struct field thread_fields[] = {{"id", 'n', NULL}, {"start", 'h', NULL}, {"teb", 'h', NULL}, {"stack_base", 'h', NULL},
                                              {"stack_limit", 'h', NULL}, {"stack_allocation", 'h', NULL}, {"context", 'o', NULL}, {0}};
-static const struct field exit_fields[] = {{"code", 'H', NULL}, {"how", 'T', NULL}, {0}};
+static const struct field started_fields[] = {{"threads", 'N', NULL}, {"processes", 'N', NULL}, {0}};
+static const struct field exit_fields[] = {{"code", 'H', NULL}, {"how", 'T', NULL}, {"cpu_ms", 'n', NULL}, {"elapsed_ms", 'n', NULL},
+                                           {"started", 'o', started_fields}, {0}};
 static const struct field output_fields[] = {{"stdout", 'T', NULL}, {"stderr", 'T', NULL}, {"stdout_size", 'n', NULL}, {"stderr_size", 'n', NULL},
                                              {"stdout_hash", 'h', NULL}, {"stderr_hash", 'h', NULL}, {0}};
 static const struct field root_fields[] = {
     {"schema", 'N', NULL}, {"kind", 'T', NULL}, {"lane", 'T', NULL}, {"at", 'T', NULL}, {"machine", 'T', NULL},
-    {"file", 'O', file_fields}, {"process", 'O', process_fields}, {"regions", 'L', region_fields}, {"modules", 'L', module_fields},
+    {"system", 't', NULL}, {"file", 'O', file_fields}, {"process", 'O', process_fields}, {"regions", 'L', region_fields}, {"modules", 'L', module_fields},
     {"peb", 'o', peb_fields}, {"parameters", 'o', parameter_fields}, {"handles", 'l', handle_fields}, {"threads", 'L', thread_fields},
     {"exit", 'o', exit_fields}, {"output", 'o', output_fields}, {0}};
 

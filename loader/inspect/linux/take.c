@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -82,11 +83,27 @@ static bool look(struct target *target, const struct snapshot_wish *wish, struct
     return done;
 }
 
+static uint64_t milliseconds(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+}
+
+/* Of children that were waited for. */
+static uint64_t processor_milliseconds(void)
+{
+    struct rusage used;
+    getrusage(RUSAGE_CHILDREN, &used);
+    return (uint64_t)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1000 + (uint64_t)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1000;
+}
+
 static void end_tell(struct target *target, enum target_state state, bool waited, struct json *json)
 {
-    struct inspect_end end = {.waited = waited, .how = "timeout"};
+    struct inspect_end end = {.waited = waited, .how = "timeout", .knows_cpu = true, .cpu_ms = processor_milliseconds() - target->cpu_before,
+                              .elapsed_ms = milliseconds() - target->begun + 1};
     char how[16];
-    if (state == TARGET_ENDED && target_status(target, &end.code, how))
+    if (state == TARGET_ENDED && target_status(target, &end, how))
         end.how = how;
     else if (state == TARGET_ENDED) {
         end.how = WIFSIGNALED(target->wait_status) ? "killed" : "refused";
@@ -112,7 +129,8 @@ static uint64_t deadline_of(unsigned seconds)
 
 enum snapshot_result snapshot_take(const struct snapshot_wish *wish, struct json *json, const char **why)
 {
-    struct target target = {.is_64 = wish->is_64, .output = {-1, -1}, .status = -1, .deadline = deadline_of(wish->seconds)};
+    struct target target = {.is_64 = wish->is_64, .output = {-1, -1}, .status = -1, .deadline = deadline_of(wish->seconds),
+                            .begun = milliseconds(), .cpu_before = processor_milliseconds()};
     enum snapshot_result result = SNAPSHOT_FAILED;
     *why = NULL;
     if (!start(&target, wish)) {

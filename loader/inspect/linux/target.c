@@ -44,6 +44,7 @@ static _Noreturn void child(struct target *target, const int go[2], char *const 
 {
     char byte;
     close(go[1]);
+    setpgid(0, 0); /* with what it starts, it can be ended at once */
     while (read(go[0], &byte, 1) < 0 && errno == EINTR) /* until the parent traces it */
         continue;
     int none = open("/dev/null", O_RDONLY);
@@ -285,6 +286,7 @@ void target_kill(struct target *target)
     int status;
     if (target->id <= 0 || target->ended)
         return;
+    kill(-target->id, SIGKILL);
     kill(target->id, SIGKILL);
     for (pid_t id; (id = waitpid(-1, &status, __WALL)) > 0 || (id < 0 && errno == EINTR);)
         if (id == target->id && (WIFEXITED(status) || WIFSIGNALED(status)))
@@ -292,14 +294,16 @@ void target_kill(struct target *target)
     target->ended = true;
 }
 
-bool target_status(const struct target *target, uint32_t *code, char how[16])
+bool target_status(const struct target *target, struct inspect_end *end, char how[16])
 {
-    char line[64];
+    char line[96];
     ssize_t length = pread(target->status, line, sizeof line - 1, 0);
     if (length <= 0)
         return false;
     line[length] = 0;
-    return sscanf(line, "%*u %" SCNx32 " %15s", code, how) == 2;
+    int read = sscanf(line, "%*u %" SCNx32 " %15s %" SCNu32 " %" SCNu32, &end->code, how, &end->threads, &end->processes);
+    end->knows_started = read == 4;
+    return read >= 2;
 }
 
 struct pe_span target_output(const struct target *target, unsigned which)

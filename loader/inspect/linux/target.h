@@ -30,6 +30,7 @@ struct target {
     bool is_64;
     int output[2], status;      /* memory files: what it writes, and its exit code */
     uint64_t deadline;          /* ns, monotonic; 0: none */
+    uint64_t begun, cpu_before; /* ms, monotonic; ms of processor time that earlier children used */
     uint64_t entry;             /* breakpoint; 0: none is set */
     uint8_t entry_byte;
     struct target_thread threads[TARGET_THREADS];
@@ -47,8 +48,8 @@ enum target_state target_run(struct target *target, uint64_t entry);
 /* Lets it go on untraced, and waits for its end; kills it at the deadline. */
 enum target_state target_finish(struct target *target);
 void target_kill(struct target *target);
-/* Exit code and how, as the child wrote it; false: it did not. */
-bool target_status(const struct target *target, uint32_t *code, char how[16]);
+/* Exit code, how, and what it started, as the child wrote it; false: it did not. */
+bool target_status(const struct target *target, struct inspect_end *end, char how[16]);
 /* What it wrote: mapped; size 0: nothing. */
 struct pe_span target_output(const struct target *target, unsigned which);
 void target_close(struct target *target);

@@ -171,12 +171,33 @@ enum target_state target_run(struct target *target, uint64_t entry)
 
 /* ---- the end ---- */
 
+/* By its threads: of another process's time as a whole Wine tells the caller's own. */
+uint64_t target_cpu_ms(DWORD id)
+{
+    THREADENTRY32 entry = {.dwSize = sizeof entry};
+    HANDLE list = CreateToolhelp32Snapshot(TH32CS_SNAPTHREAD, 0);
+    uint64_t sum = 0;
+    for (BOOL more = list != INVALID_HANDLE_VALUE && Thread32First(list, &entry); more; more = Thread32Next(list, &entry)) {
+        FILETIME begin, end, kernel, user;
+        HANDLE thread = entry.th32OwnerProcessID == id ? OpenThread(THREAD_QUERY_INFORMATION, FALSE, entry.th32ThreadID) : NULL;
+        if (!thread)
+            continue;
+        if (GetThreadTimes(thread, &begin, &end, &kernel, &user))
+            sum += (((uint64_t)kernel.dwHighDateTime + user.dwHighDateTime) << 32) + kernel.dwLowDateTime + user.dwLowDateTime;
+        CloseHandle(thread);
+    }
+    if (list != INVALID_HANDLE_VALUE)
+        CloseHandle(list);
+    return sum / 10000;
+}
+
 enum target_state target_finish(struct target *target)
 {
     for (unsigned i = 0; i < target->thread_count; i++)
         ResumeThread(target->threads[i]);
     while (WaitForSingleObject(target->process, 50) != WAIT_OBJECT_0)
         if (is_over(target)) {
+            target->cpu_ms = target_cpu_ms(target->id);
             TerminateProcess(target->process, 1);
             WaitForSingleObject(target->process, 5000);
             return TARGET_TIMEOUT;

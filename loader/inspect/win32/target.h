@@ -22,8 +22,10 @@ struct target {
     HANDLE output[2];           /* temporary files that vanish when they are closed */
     volatile uint8_t *hold;     /* made 0 once the entry point is prepared; NULL: the first thread is resumed */
     ULONGLONG deadline;         /* GetTickCount64; 0: none */
+    ULONGLONG begun;            /* likewise */
     HANDLE threads[TARGET_THREADS]; /* suspended; the first thread first */
     unsigned thread_count;
+    uint64_t cpu_ms;            /* of a process that was ended at the deadline */
     DWORD exit_code;
     const char *why;            /* constant; with GetLastError() */
     DWORD error;
@@ -39,6 +41,8 @@ bool target_files_open(struct target *target);
 enum target_state target_run(struct target *target, uint64_t entry);
 /* Lets it go on and waits; ends it at the deadline. */
 enum target_state target_finish(struct target *target);
+/* Processor time in ms of the threads that it still has. */
+uint64_t target_cpu_ms(DWORD id);
 /* What it wrote: malloc'd. */
 uint8_t *target_output(struct target *target, unsigned which, size_t *size);
 void target_close(struct target *target);

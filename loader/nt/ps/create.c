@@ -291,7 +291,8 @@ NTSTATUS NtCreateUserProcess(HANDLE *process_handle, HANDLE *thread_handle, ACCE
         if (thread)
             nt_handle_close(thread);
         undo(creation, status);
-    }
+    } else
+        __atomic_fetch_add(&nt_process.processes_started, 1, __ATOMIC_RELAXED);
     creation_free(creation);
     return status;
 }

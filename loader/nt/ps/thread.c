@@ -424,6 +424,8 @@ NTSTATUS nt_ps_create_thread(HANDLE *guest_handle, ACCESS_MASK access, const OBJ
             nt_object_release(&other->head);
         }
     }
+    if (!status)
+        __atomic_fetch_add(&nt_process.threads_started, 1, __ATOMIC_RELAXED);
     nt_object_release(owner);
     return status;
 }

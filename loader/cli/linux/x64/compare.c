@@ -31,13 +31,17 @@ static const char help[] =
     "  --only=CLASS         tell only differences of this class (unexplained, data, iat, base, relocation, ...)\n"
     "  --json               the comparison as JSON; with --all one line a program\n"
     "  --html=PAGE          both lanes and their differences as one page to look at; not with --all\n"
-    "  --dll-path=FOLDER --timeout=SECONDS --occupy         as for `snapshot`\n"
+    "  --expect=FILE        differences that are expected, each with its reason (default: compare.expect beside FILE)\n"
+    "  --no-expect          without that file\n"
+    "  --timeout=SECONDS    a program is ended then (default 30; 0: never); class `time_limit` where it was still working\n"
+    "  --env=NAME=VALUE --dll-path=FOLDER --occupy          as for `snapshot`\n"
     "\n"
     "Modules are matched by name and addresses rebased. Each difference has a class, by a rule that checked it; what no rule\n"
     "explains is `unexplained` and told first. Exit status: 0 none unexplained, 1 some, 125 wrong use or a fault of the\n"
     "machine, 126 no snapshot can be had of FILE, 127 FILE is not there.\n";
 
-enum { OPTION_LANES = 256, OPTION_AT, OPTION_ONLY, OPTION_JSON, OPTION_DLL_PATH, OPTION_TIMEOUT, OPTION_OCCUPY, OPTION_ALL, OPTION_HTML };
+enum { OPTION_LANES = 256, OPTION_AT, OPTION_ONLY, OPTION_JSON, OPTION_DLL_PATH, OPTION_TIMEOUT, OPTION_OCCUPY, OPTION_ALL, OPTION_HTML,
+       OPTION_EXPECT, OPTION_NO_EXPECT, OPTION_ENV };
 
 static const struct option options[] = {
     {"help", no_argument, NULL, 'h'},
@@ -50,6 +54,9 @@ static const struct option options[] = {
     {"occupy", no_argument, NULL, OPTION_OCCUPY},
     {"all", required_argument, NULL, OPTION_ALL},
     {"html", required_argument, NULL, OPTION_HTML},
+    {"expect", required_argument, NULL, OPTION_EXPECT},
+    {"no-expect", no_argument, NULL, OPTION_NO_EXPECT},
+    {"env", required_argument, NULL, OPTION_ENV},
     {0},
 };
 
@@ -57,8 +64,10 @@ struct wish {
     struct cli_snapshot snapshot;
     char lanes[2][16];
     enum compare_class only;
-    bool json;
+    bool json, no_expect;
     const char *folder, *page;
+    struct expectations expectations;
+    char *beside;                /* the file that they were taken from, as it lies beside the program; NULL: others, or none */
 };
 
 static int wrong(const char *what, const char *word)
@@ -76,7 +85,7 @@ static void cell(const char *text, int width)
         putchar(' ');
 }
 
-static void verdict_tell(const struct comparison *comparison)
+static void verdict_tell(const struct comparison *comparison, const char *expected)
 {
     const struct document *a = &comparison->a, *b = &comparison->b;
     unsigned unexplained = comparison->counts[CLASS_UNEXPLAINED];
@@ -88,6 +97,31 @@ static void verdict_tell(const struct comparison *comparison)
            (unsigned long long)comparison->matched.modules, (unsigned long long)comparison->matched.slots,
            (unsigned long long)comparison->matched.fixups, (unsigned long long)comparison->matched.ranges,
            (unsigned long long)comparison->matched.bytes);
+    if (expected && comparison->counts[CLASS_EXPECTED]) {
+        printf("  differences of the class expected are those that ");
+        output_foreign(stdout, expected, strlen(expected), 0);
+        printf(" names\n");
+    }
+}
+
+/* Of an output: whole lines are to be read one below the other. */
+static bool is_line(const struct difference *difference)
+{
+    return !difference->module && (!strncmp(difference->text, "stdout: ", 8) || !strncmp(difference->text, "stderr: ", 8));
+}
+
+static void line_tell(const struct difference *difference)
+{
+    const char *const sides[2] = {difference->a, difference->b};
+    printf("    ");
+    output_foreign(stdout, difference->text, strlen(difference->text), 0);
+    putchar('\n');
+    for (unsigned i = 0; i < 2; i++)
+        if (sides[i]) {
+            printf("      %c ", "-+"[i]);
+            output_foreign(stdout, sides[i], strlen(sides[i]), 0);
+            putchar('\n');
+        }
 }
 
 static void differences_tell(const struct comparison *comparison, enum compare_class only)
@@ -107,6 +141,10 @@ static void differences_tell(const struct comparison *comparison, enum compare_c
         char rva[24] = "";
         if (difference->has_rva)
             snprintf(rva, sizeof rva, "+0x%llx", (unsigned long long)difference->rva);
+        if (is_line(difference)) {
+            line_tell(difference);
+            continue;
+        }
         printf("    ");
         cell(difference->module ? difference->module : "process", 18);
         putchar(' ');
@@ -135,7 +173,7 @@ static int tell(const struct comparison *comparison, const struct wish *wish)
         if (!good)
             return CLI_USAGE_OR_WORLD;
     } else {
-        verdict_tell(comparison);
+        verdict_tell(comparison, wish->beside);
         differences_tell(comparison, wish->only);
     }
     if (fflush(stdout)) {
@@ -168,25 +206,33 @@ static int side_take(const struct wish *wish, unsigned side, struct document *do
     return status;
 }
 
-static bool outputs_equal(const struct comparison *comparison)
-{
-    const json_t *a = json_object_get(comparison->a.root, "output"), *b = json_object_get(comparison->b.root, "output");
-    return !json_is_object(a) || !json_is_object(b) || (member_equal(a, b, "stdout_hash") && member_equal(a, b, "stderr_hash"));
-}
-
-/* Two lanes of one file. A program that both lanes refuse is compared by how. Where the outputs differ, the first lane runs once
- * more: what it does not say twice alike is no difference between lanes. */
-static int lanes_compare(const struct wish *wish, struct comparison *comparison)
+static bool run_again(const struct wish *wish, unsigned side, struct comparison *comparison)
 {
     struct document again = {0};
+    if (side_take(wish, side, &again))
+        return false;
+    comparison->again[side] = json_incref(json_object_get(again.root, "output"));
+    document_close(&again);
+    return true;
+}
+
+/* Two lanes of one file. A program that both lanes refuse is compared by how. Where numbers of the output differ and nothing explains
+ * them, each lane runs once more: what it does not say twice alike is no difference between lanes. */
+static int lanes_compare(const struct wish *wish, struct comparison *comparison)
+{
     int status = side_take(wish, 0, &comparison->a);
     if (!status)
         status = side_take(wish, 1, &comparison->b);
-    if (!status && !outputs_equal(comparison) && !side_take(wish, 0, &again)) {
-        comparison->again = json_incref(json_object_get(again.root, "output"));
-        document_close(&again);
+    if (status)
+        return status;
+    bool done = compare_documents(comparison);
+    for (unsigned side = 0; side < 2 && done && compare_again_helps(comparison) && run_again(wish, side, comparison); side++) {
+        compare_reset(comparison);
+        done = compare_documents(comparison);
     }
-    return status;
+    if (!done)
+        cli_say("no memory");
+    return done ? 0 : CLI_USAGE_OR_WORLD;
 }
 
 static int file_open(const char *path, struct document *document)
@@ -210,12 +256,14 @@ static int file_open(const char *path, struct document *document)
 
 static int finish(struct comparison *comparison, const struct wish *wish)
 {
-    int status = CLI_USAGE_OR_WORLD;
-    if (compare_documents(comparison))
-        status = !wish->page || cli_compare_page(wish->page, comparison) ? tell(comparison, wish) : CLI_USAGE_OR_WORLD;
-    else
-        cli_say("no memory");
-    return status;
+    return !wish->page || cli_compare_page(wish->page, comparison) ? tell(comparison, wish) : CLI_USAGE_OR_WORLD;
+}
+
+/* Once for a folder: all its programs share the file beside them. */
+static int expectations_open(struct wish *wish, const char *program)
+{
+    wish->beside = wish->no_expect || wish->expectations.count ? NULL : cli_expectations_beside(program);
+    return wish->beside ? cli_expectations_take(wish->beside, &wish->expectations) : 0;
 }
 
 /* ---- a folder ---- */
@@ -255,28 +303,30 @@ static void summary_json(const char *path, const struct comparison *comparison, 
                comparison->counts[CLASS_UNEXPLAINED]);
 }
 
-struct totals { unsigned programs, explained, unexplained, failed; bool progress; /* a line on the terminal tells which one is on */ };
+struct totals { unsigned programs, explained, unexplained, failed, limited; bool progress; /* a line on the terminal tells which one is on */ };
 
 static void folder_one(const char *path, const struct wish *folder, struct totals *totals)
 {
     static char *const nothing[] = {NULL};
     struct wish wish = *folder;
-    struct comparison comparison = {0};
+    struct comparison comparison = {.expectations = &folder->expectations};
     wish.snapshot.file = path;
     wish.snapshot.arguments = nothing;
     int status = lanes_compare(&wish, &comparison);
     if (!status)
-        status = compare_documents(&comparison) ? comparison.counts[CLASS_UNEXPLAINED] != 0 : CLI_USAGE_OR_WORLD;
+        status = comparison.counts[CLASS_UNEXPLAINED] != 0;
     if (totals->progress)
         fputs("\r\033[K", stderr);
     totals->programs++;
     ++*(status > 1 ? &totals->failed : status ? &totals->unexplained : &totals->explained);
+    totals->limited += !status && comparison.counts[CLASS_TIME_LIMIT];
     if (wish.json)
         summary_json(path, &comparison, status);
     else if (status > 1)
         printf("%-28s no comparison (status %d)\n", strrchr(path, '/') + 1, status);
     else {
-        printf("%-28s %4zu differences, %u unexplained\n", strrchr(path, '/') + 1, comparison.count, comparison.counts[CLASS_UNEXPLAINED]);
+        printf("%-28s %4zu differences, %u unexplained%s\n", strrchr(path, '/') + 1, comparison.count, comparison.counts[CLASS_UNEXPLAINED],
+               comparison.counts[CLASS_TIME_LIMIT] ? ", ended by the time limit" : "");
         if (status)
             differences_tell(&comparison, CLASS_UNEXPLAINED);
     }
@@ -284,10 +334,15 @@ static void folder_one(const char *path, const struct wish *folder, struct total
     compare_close(&comparison);
 }
 
-static int folder_compare(const struct wish *wish)
+static int folder_compare(struct wish *wish)
 {
     struct dirent **names;
     struct totals totals = {0};
+    char inside[4096];
+    snprintf(inside, sizeof inside, "%s/", wish->folder);
+    int status = expectations_open(wish, inside);
+    if (status)
+        return status;
     int count = scandir(wish->folder, &names, NULL, (int (*)(const struct dirent **, const struct dirent **))by_name);
     if (count < 0) {
         int error = errno;
@@ -310,8 +365,8 @@ static int folder_compare(const struct wish *wish)
         return CLI_NOT_FOUND;
     }
     if (!wish->json)
-        printf("%u programs, %s beside %s: %u explained, %u with unexplained differences, %u not compared\n", totals.programs, wish->lanes[0],
-               wish->lanes[1], totals.explained, totals.unexplained, totals.failed);
+        printf("%u programs, %s beside %s: %u explained (%u of them only up to the time limit), %u with unexplained differences, %u not compared\n",
+               totals.programs, wish->lanes[0], wish->lanes[1], totals.explained, totals.limited, totals.unexplained, totals.failed);
     return totals.unexplained || totals.failed ? 1 : 0;
 }
 
@@ -338,6 +393,9 @@ static int option_take(struct wish *wish, int option)
     case OPTION_OCCUPY: wish->snapshot.occupy = true; return 0;
     case OPTION_ALL: wish->folder = optarg; return 0;
     case OPTION_HTML: wish->page = optarg; return 0;
+    case OPTION_EXPECT: return cli_expectations_take(optarg, &wish->expectations);
+    case OPTION_NO_EXPECT: wish->no_expect = true; return 0;
+    case OPTION_ENV: return cli_env_take(&wish->snapshot, optarg) ? 0 : wrong("--env wants NAME=VALUE", optarg);
     case OPTION_TIMEOUT: return cli_seconds_take(optarg, &wish->snapshot.seconds) ? 0 : wrong("--timeout wants seconds", optarg);
     default: return cli_usage("compare");
     }
@@ -349,41 +407,59 @@ static bool is_document(const char *path)
     return dot && !strcasecmp(dot, ".json");
 }
 
+/* Two saved snapshots, or two that are taken now. */
+static int sides_compare(struct wish *wish, struct comparison *comparison, char **words, int count)
+{
+    int status = 0;
+    if (!is_document(words[0])) {
+        wish->snapshot.file = words[0];
+        wish->snapshot.arguments = words + 1;
+        return (status = expectations_open(wish, words[0])) ? status : lanes_compare(wish, comparison);
+    }
+    if (count != 2 || !is_document(words[1]))
+        return wrong("compare", "two snapshots are wanted");
+    if (!(status = file_open(words[0], &comparison->a)))
+        status = file_open(words[1], &comparison->b);
+    if (!status && !compare_documents(comparison)) {
+        cli_say("no memory");
+        status = CLI_USAGE_OR_WORLD;
+    }
+    return status;
+}
+
+static int compare(struct wish *wish, int count, char **words)
+{
+    struct comparison comparison = {.expectations = &wish->expectations};
+    if (!wish->lanes[0][0])
+        lanes_take(wish, cli_second_lane());
+    if (wish->folder && wish->page)
+        return wrong("--html", "not with --all");
+    /* Before the first instruction our loader has done its work, and Wine's has not begun. */
+    if (strcmp(wish->lanes[0], wish->lanes[1]) && strcmp(wish->snapshot.at, "entry") && strcmp(wish->snapshot.at, "exit"))
+        return wrong("--at", "two loaders are at one point only at entry and exit");
+    if (wish->folder)
+        return count ? wrong("--all takes no FILE", words[0]) : folder_compare(wish);
+    if (!count)
+        return wrong("compare", "no FILE");
+    int status = sides_compare(wish, &comparison, words, count);
+    if (!status)
+        status = finish(&comparison, wish);
+    compare_close(&comparison);
+    return status;
+}
+
 int cli_compare(int count, char **arguments)
 {
-    struct wish wish = {.snapshot = {.at = "entry", .seconds = 20}, .only = CLASS_COUNT};
-    struct comparison comparison = {0};
+    struct wish wish = {.snapshot = {.at = "entry", .seconds = 30}, .only = CLASS_COUNT};
     int status = 0;
     for (int option; !status && (option = getopt_long(count, arguments, "+h", options, NULL)) != -1;) {
         if (option == 'h')
             return fputs(help, stdout) < 0 || fflush(stdout) ? CLI_USAGE_OR_WORLD : 0;
         status = option_take(&wish, option);
     }
-    if (status)
-        return status;
-    if (!wish.lanes[0][0])
-        lanes_take(&wish, cli_second_lane());
-    if (wish.folder && wish.page)
-        return wrong("--html", "not with --all");
-    /* Before the first instruction our loader has done its work, and Wine's has not begun. */
-    if (strcmp(wish.lanes[0], wish.lanes[1]) && strcmp(wish.snapshot.at, "entry") && strcmp(wish.snapshot.at, "exit"))
-        return wrong("--at", "two loaders are at one point only at entry and exit");
-    if (wish.folder)
-        return optind == count ? folder_compare(&wish) : wrong("--all takes no FILE", arguments[optind]);
-    if (optind == count)
-        return wrong("compare", "no FILE");
-    if (is_document(arguments[optind])) {
-        if (count - optind != 2 || !is_document(arguments[optind + 1]))
-            return wrong("compare", "two snapshots are wanted");
-        if (!(status = file_open(arguments[optind], &comparison.a)))
-            status = file_open(arguments[optind + 1], &comparison.b);
-    } else {
-        wish.snapshot.file = arguments[optind];
-        wish.snapshot.arguments = arguments + optind + 1;
-        status = lanes_compare(&wish, &comparison);
-    }
     if (!status)
-        status = finish(&comparison, &wish);
-    compare_close(&comparison);
+        status = compare(&wish, count - optind, arguments + optind);
+    expectations_free(&wish.expectations);
+    free(wish.beside);
     return status;
 }

@@ -5,8 +5,12 @@
 #include "loader/cli/cli.h"
 #include "loader/inspect/linux/take.h"
 
+enum { CLI_SNAPSHOT_ENV = 64 };
+
 struct cli_snapshot {
     const char *lane, *at, *file, *dll_path;
+    char *env[CLI_SNAPSHOT_ENV];  /* NAME=VALUE, for the program alone */
+    unsigned env_count;
     char *const *arguments;
     unsigned seconds;
     bool stay, occupy;
@@ -21,5 +25,11 @@ bool cli_lane_known(const char *lane);
 bool cli_moment_known(const char *at);
 const char *cli_second_lane(void); /* the best pair at hand: "native,..." */
 bool cli_seconds_take(const char *word, unsigned *seconds);
+bool cli_env_take(struct cli_snapshot *wish, char *entry); /* false: not NAME=VALUE, or too many */
+
+struct expectations;
+/* compare_expect.c: takes a file of expected differences. 0, or an exit status (told why). */
+int cli_expectations_take(const char *path, struct expectations *expectations);
+char *cli_expectations_beside(const char *program); /* the path of the one beside the program, malloc'd; NULL: there is none */
 
 #endif

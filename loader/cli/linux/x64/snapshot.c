@@ -19,6 +19,7 @@ static const char help[] =
     "  --at=MOMENT          mapped (all images placed and relocated), bound (imports filled), ready (before the first\n"
     "                       instruction), entry (default: at the program's entry point), exit (before the last thread ends)\n"
     "  --stay               end the program there; otherwise it goes on, and the document has its exit code and output\n"
+    "  --env=NAME=VALUE     add to the program's environment, or change it there\n"
     "  --occupy             take FILE's preferred base first, so that it must move\n"
     "  --dll-path=FOLDER    the DLL set, as for `run`\n"
     "  --output=FILE        the document into FILE\n"
@@ -28,7 +29,7 @@ static const char help[] =
     "process's memory from outside. Exit status: 0; 126 FILE was refused or ended before that moment (the document then has\n"
     "its exit code alone); 125 wrong use or a fault of the machine; 127 FILE is not there.\n";
 
-enum { OPTION_LANE = 256, OPTION_AT, OPTION_STAY, OPTION_OCCUPY, OPTION_DLL_PATH, OPTION_OUTPUT, OPTION_TIMEOUT };
+enum { OPTION_LANE = 256, OPTION_AT, OPTION_STAY, OPTION_OCCUPY, OPTION_DLL_PATH, OPTION_OUTPUT, OPTION_TIMEOUT, OPTION_ENV };
 
 static const struct option options[] = {
     {"help", no_argument, NULL, 'h'},
@@ -39,6 +40,7 @@ static const struct option options[] = {
     {"dll-path", required_argument, NULL, OPTION_DLL_PATH},
     {"output", required_argument, NULL, OPTION_OUTPUT},
     {"timeout", required_argument, NULL, OPTION_TIMEOUT},
+    {"env", required_argument, NULL, OPTION_ENV},
     {0},
 };
 
@@ -79,6 +81,15 @@ bool cli_seconds_take(const char *word, unsigned *seconds)
     return *word >= '0' && *word <= '9' && !*end && value <= 86400;
 }
 
+bool cli_env_take(struct cli_snapshot *wish, char *entry)
+{
+    const char *equal = strchr(entry, '=');
+    if (!equal || equal == entry || wish->env_count == CLI_SNAPSHOT_ENV)
+        return false;
+    wish->env[wish->env_count++] = entry;
+    return true;
+}
+
 int cli_snapshot_take(const struct cli_snapshot *wish, struct json *json)
 {
     struct cli_source source;
@@ -90,9 +101,13 @@ int cli_snapshot_take(const struct cli_snapshot *wish, struct json *json)
         return cli_wine_snapshot(wish, json);
     }
     char dll_path[4096 + 32];
-    char *words[4] = {NULL};
+    char *words[2 * CLI_SNAPSHOT_ENV + 3] = {NULL};
     unsigned count = 0;
-    static char occupy[] = "--occupy";
+    static char occupy[] = "--occupy", env[] = "--env";
+    for (unsigned i = 0; i < wish->env_count; i++) {
+        words[count++] = env;
+        words[count++] = wish->env[i];
+    }
     if (wish->occupy)
         words[count++] = occupy;
     if (wish->dll_path) {
@@ -136,6 +151,10 @@ int cli_snapshot(int count, char **arguments)
         case OPTION_OCCUPY: wish.occupy = true; break;
         case OPTION_DLL_PATH: wish.dll_path = optarg; break;
         case OPTION_OUTPUT: output = optarg; break;
+        case OPTION_ENV:
+            if (!cli_env_take(&wish, optarg))
+                return wrong("--env wants NAME=VALUE", optarg);
+            break;
         case OPTION_TIMEOUT:
             if (!cli_seconds_take(optarg, &wish.seconds))
                 return wrong("--timeout wants seconds", optarg);

@@ -25,6 +25,8 @@ static _Noreturn void child(const struct cli_snapshot *wish, int output)
     int nothing = open("/dev/null", O_RDONLY);
     if (!words || nothing < 0 || dup2(nothing, 0) < 0 || dup2(output, 1) < 0)
         _exit(CLI_USAGE_OR_WORLD);
+    for (unsigned i = 0; i < wish->env_count; i++) /* Wine's first process takes this one's environment for the program's */
+        putenv(wish->env[i]);
     snprintf(seconds, sizeof seconds, "--timeout=%u", wish->seconds);
     snprintf(lane, sizeof lane, "--lane=%s", wish->lane);
     words[count++] = seconds;
