@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -33,7 +34,7 @@ static const char help[] =
     "  --html=PAGE          both lanes and their differences as one page to look at; not with --all\n"
     "  --expect=FILE        differences that are expected, each with its reason (default: compare.expect beside FILE)\n"
     "  --no-expect          without that file\n"
-    "  --timeout=SECONDS    a program is ended then (default 30; 0: never); class `time_limit` where it was still working\n"
+    "  --timeout=SECONDS    a program is ended then (default 30, with --all 120; 0: never): class `time_limit`\n"
     "  --env=NAME=VALUE --dll-path=FOLDER --occupy          as for `snapshot`\n"
     "\n"
     "Modules are matched by name and addresses rebased. Each difference has a class, by a rule that checked it; what no rule\n"
@@ -432,6 +433,8 @@ static int compare(struct wish *wish, int count, char **words)
     struct comparison comparison = {.expectations = &wish->expectations};
     if (!wish->lanes[0][0])
         lanes_take(wish, cli_second_lane());
+    if (wish->snapshot.seconds == UINT_MAX)
+        wish->snapshot.seconds = wish->folder ? 120 : 30;
     if (wish->folder && wish->page)
         return wrong("--html", "not with --all");
     /* Before the first instruction our loader has done its work, and Wine's has not begun. */
@@ -450,7 +453,7 @@ static int compare(struct wish *wish, int count, char **words)
 
 int cli_compare(int count, char **arguments)
 {
-    struct wish wish = {.snapshot = {.at = "entry", .seconds = 30}, .only = CLASS_COUNT};
+    struct wish wish = {.snapshot = {.at = "entry", .seconds = UINT_MAX}, .only = CLASS_COUNT};
     int status = 0;
     for (int option; !status && (option = getopt_long(count, arguments, "+h", options, NULL)) != -1;) {
         if (option == 'h')
