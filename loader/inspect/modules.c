@@ -109,6 +109,9 @@ static uint64_t image_size_at(struct inspect_process *process, const struct insp
         const struct inspect_region *region = &process->regions[i];
         if (region->base + region->size <= address || region->base >= address + size)
             continue;
+        /* A file's copy in less memory than its image would take does not run because its neighbour does. */
+        if (first->allocation_base && region->allocation_base && region->allocation_base != first->allocation_base)
+            continue;
         runs |= (region->rights & PE_X) != 0;
         end = region->base + region->size;
     }
