@@ -110,7 +110,8 @@ const CLASSES = {
   exports: ["exports", "导出表"], data: ["data", "数据"], page_tail: ["page tail", "页尾"], protection: ["protection", "保护"], lane_layout: ["lane's layout", "通道布局"],
   lane_module: ["lane's module", "通道模块"], list_order: ["list order", "链表顺序"], system_dll: ["system DLL", "系统 DLL"], load_count: ["load count", "装载计数"], flags: ["flags", "标志"],
   headers: ["headers", "文件头"], process: ["process", "进程"], parameters: ["parameters", "参数"], environment: ["environment", "环境变量"], handles: ["handles", "句柄"],
-  thread: ["thread", "线程"], output: ["output", "输出"], exit: ["exit code", "退出码"],
+  thread: ["thread", "线程"], output: ["output", "输出"], identity: ["identity", "同一标识"], timing: ["timing", "计时"],
+  line_order: ["order of lines", "行的顺序"], expected: ["expected", "预期差异"], time_limit: ["time limit", "时限"], exit: ["exit code", "退出码"],
 };
 const className = name => CLASSES[name] ? CLASSES[name][state.language === "zh" ? 1 : 0] : name;
 
