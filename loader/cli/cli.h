@@ -45,6 +45,7 @@ int cli_handles(int count, char **arguments);
 
 /* ---- main.c */
 /* Tells about an option that getopt_long refused; returns CLI_USAGE_OR_WORLD. */
+extern const char cli_help[]; /* of peload itself */
 int cli_usage(const char *command);
 
 /* ---- linux/places.c: each text stays for the life of the process. */

@@ -5,34 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char help[] =
-    "Examples\n"
-    "  peload run hello.exe one \"two words\"     run a Windows program\n"
-    "  peload run -v hello.exe                  and tell how it became a process\n"
-    "  peload run --trace=place,bind hello.exe  or tell each step, one line an event\n"
-    "  peload run --check hello.exe             load and bind it, list what is missing, start nothing\n"
-    "  peload map hello.exe                     the file beside the image that it becomes\n"
-    "  peload run --html=hello.html hello.exe   every step of the loading as a page to look at\n"
-    "  peload ps                                what runs, and who created whom; then `peload handles PID`\n"
-    "  peload info --imports hello.exe          headers and tables of an EXE or DLL\n"
-    "\n"
-    "Usage: peload COMMAND [OPTIONS] FILE [ARGUMENTS]\n"
-    "\n"
-    "Commands (each has its own --help)\n"
-    "  run        load FILE by hand and run it (Linux: in this process, Windows: in a child); no sandbox: it has your rights\n"
-    "  spawn      have the operating system's own loader start FILE (Linux: Wine's), for comparison\n"
-    "  info       print headers and tables of FILE; nothing of it is executed\n"
-    "  map        print the planned layout of FILE: file offsets beside addresses in the image\n"
-    "  diff-maps  load FILE, start nothing, and print the memory map before and after each step\n"
-    "  snapshot   start FILE, look at the process from outside at one moment, and print what lies in its memory as JSON\n"
-    "  compare    two lanes of FILE side by side, every difference explained or not\n"
-    "  ps         the programs that run here now, who created whom\n"
-    "  handles    the handle table of one of them\n"
-    "\n"
-    "Exit status of `run`: the low eight bits of the guest's exit code, or 1 where these are 0 and the code is not;\n"
-    "so 0xC0000005 gives 5. --status-file keeps all 32 bits. peload's own: 125 wrong use or a fault of the machine,\n"
-    "126 FILE cannot be loaded, 127 FILE is not there.\n";
-
 static const struct command {
     const char *name;
     int (*function)(int count, char **arguments);
@@ -79,7 +51,7 @@ int main(int count, char **arguments)
     arguments[0] = own_name; /* what getopt_long begins its messages with */
     for (int option; (option = getopt_long(count, arguments, "+hV", options, NULL)) != -1;) {
         if (option == 'h')
-            return fputs(help, stdout) < 0 || fflush(stdout) ? CLI_USAGE_OR_WORLD : 0;
+            return fputs(cli_help, stdout) < 0 || fflush(stdout) ? CLI_USAGE_OR_WORLD : 0;
         if (option == 'V')
             return puts("peload " PELOAD_VERSION) < 0 || fflush(stdout) ? CLI_USAGE_OR_WORLD : 0;
         return cli_usage(NULL);

@@ -25,11 +25,16 @@ __attribute__((format(printf, 2, 3))) static void add(struct sentence *sentence,
 void cli_say(const char *format, ...)
 {
     va_list arguments;
-    char line[SENTENCE_ROOM];
+    char line[SENTENCE_ROOM] = "peload: ";
+    const size_t begin = strlen(line), room = sizeof line - 1 - begin;
     va_start(arguments, format);
-    vsnprintf(line, sizeof line, format, arguments);
+    int length = vsnprintf(line + begin, room, format, arguments);
     va_end(arguments);
-    fprintf(stderr, "peload: %s\n", line);
+    size_t end = begin + (length < 0 ? 0 : (size_t)length < room ? (size_t)length : room - 1);
+    line[end++] = '\n';
+    /* In one piece: others write to the same place, and a letter of several bytes must come to a console as one. */
+    ssize_t written = write(STDERR_FILENO, line, end);
+    (void)written;
 }
 
 /* "a section reaches beyond the file (bad section, rule 25, at file offset 0x1f8: found 0x400, wanted 0x200)" */

@@ -111,7 +111,9 @@ bool win32_prepare(const struct win32_options *options, struct ld_error *error)
         return ld_fail_host(error, LD_START, NULL, HOST_FAILED, "no DLL can be made through which Windows tells of threads");
     win32_thread_add();
     win32_context_open();
-    if (options->kept_base && !options->occupy)
+    /* A system that moves every image (an exploit protection setting) has moved the stub too: then it keeps no place. */
+    bool is_there = (uintptr_t)GetModuleHandleW(NULL) == options->kept_base;
+    if (options->kept_base && is_there && !options->occupy)
         host_win32_adopt(win32.loader.host, options->kept_base, options->kept_size);
     win32.main = ld_load_path(&win32.loader, options->program, error);
     return win32.main != NULL;

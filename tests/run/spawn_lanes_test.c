@@ -10,6 +10,12 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <poll.h>
+#include <pty.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
 enum { WORDS = 24, PATH_ROOM = 128 };
 
@@ -183,15 +189,118 @@ static void arguments_are_kept(void **state)
     output_hold(&process, 8, "[a]\n[b c]\n[]\n[*.c]\n[x\"y]\n[e\\]\n[--inherit]\n[\\u00e4]\n");
 }
 
+/* Wine runs a program of Unix too, but tells nothing of it: no handle, no ID, no exit code. */
+static void unix_programs_are_refused(void **state)
+{
+    const struct spawn_case *test = *state;
+    const char *const words[] = {"peload.exe", "spawn", "/bin/true", NULL};
+    struct process process;
+    run_words(&process, test, words);
+    assert_null(strstr(process.errors, "exit code 0"));
+    output_hold(&process, 126, "");
+}
+
+/* `--help` names the commands that are there, and each of them has one of its own. */
+static void help_is_true(void **state)
+{
+    static const char *const commands[] = {"run", "spawn", "info", "map", "snapshot"};
+    const struct spawn_case *test = *state;
+    const char *const words[] = {"peload.exe", "--help", NULL};
+    struct process process;
+    char line[32];
+    run_words(&process, test, words);
+    assert_int_equal(process.status, 0);
+    assert_non_null(strstr(process.output, "all 32 bits"));
+    assert_null(strstr(process.output, "--html"));
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        const char *const own[] = {"peload.exe", commands[i], "--help", NULL};
+        struct process told;
+        snprintf(line, sizeof line, "\n  %s ", commands[i]);
+        assert_non_null(strstr(process.output, line));
+        run_words(&told, test, own);
+        assert_int_equal(told.status, 0);
+        assert_int_equal(strncmp(told.output, "Examples\n", 9), 0);
+        process_free(&told);
+    }
+    process_free(&process);
+}
+
+/* ---- on a terminal ---------------------------------------------------------------------------------- */
+
+/* What is shown there, without the sequences that move the cursor; the caller frees. */
+static char *terminal_text(const struct spawn_case *test, const char *const *words)
+{
+    const struct winsize size = {.ws_row = 60, .ws_col = 200};
+    const char *arguments[WORDS] = {TEST_BUILD "/peload"};
+    char *text = malloc(1 << 20);
+    size_t used = 0, kept = 0, room = (1 << 20) - 1;
+    unsigned count = 1;
+    int terminal, state;
+    if (!has_wine || (!strcmp(test->machine->name, "x86") && !has_wine32))
+        skip();
+    for (const char *const *word = test->way->start; *word; word++)
+        arguments[count++] = *word;
+    while (*words)
+        arguments[count++] = *words++;
+    pid_t child = forkpty(&terminal, NULL, NULL, &size);
+    assert_true(child >= 0 && text);
+    if (!child) {
+        execv(arguments[0], (char *const *)(uintptr_t)arguments);
+        _exit(99);
+    }
+    for (time_t limit = time(NULL) + 60; time(NULL) < limit && used < room;) {
+        struct pollfd ready = {.fd = terminal, .events = POLLIN};
+        ssize_t got = poll(&ready, 1, 100) > 0 ? read(terminal, text + used, room - used) : 0;
+        if (ready.revents && got <= 0)
+            break;
+        used += (size_t)got;
+    }
+    kill(child, SIGKILL);
+    waitpid(child, &state, 0);
+    close(terminal);
+    for (size_t i = 0; i < used; i++)
+        if (text[i] == '\x1b') {
+            while (i + 1 < used && !strchr("ABCDEFGHJKhlmnrs", text[++i]))
+                ;
+        } else
+            text[kept++] = text[i];
+    text[kept] = 0;
+    return text;
+}
+
+/* A console takes bytes for text of its own code page: lines and letters beyond ASCII are right only if we see to it. */
+static void consoles_show_all_letters(void **state)
+{
+    const struct spawn_case *test = *state;
+    char path[PATH_ROOM];
+    snprintf(path, sizeof path, TEST_BUILD "/samples/%s/hello.exe", test->machine->name);
+    const char *const map[] = {test->machine->peload, "map", path, NULL};
+    const char *const absent[] = {test->machine->peload, "run", "nirgends-\xc3\xa4.exe", NULL};
+    char *text = terminal_text(test, map);
+    bool has_frame = strstr(text, "\xe2\x94\x8c\xe2\x94\x80\xe2\x94\x80"); /* a corner and two lines */
+    if (!has_frame)
+        fprintf(stderr, "shown:\n%s\n", text);
+    free(text);
+    assert_true(has_frame);
+    text = terminal_text(test, absent);
+    bool has_letter = strstr(text, "nirgends-\xc3\xa4.exe");
+    if (!has_letter)
+        fprintf(stderr, "shown:\n%s\n", text);
+    free(text);
+    assert_true(has_letter);
+}
+
 /* ---- all of them ---------------------------------------------------------------------- */
 
 int main(int count_of_words, char **words)
 {
-    static const struct { const char *name; CMUnitTestFunction test; bool by_hand_too; } kinds[] = {
-        {"inheritable handles go through", inheritable_handles_go_through, true}, {"and not without", and_not_without, true},
-        {"suspended", suspended_is_suspended, false}, {"new console", new_console_is_another_one, false},
-        {"new console, inherit", new_console_inherits_on_demand, false}, {"application", application_is_no_command_line, false},
-        {"command line", command_line_is_searched_for, false}, {"arguments", arguments_are_kept, false},
+    static const struct { const char *name; CMUnitTestFunction test; const char *ways; } kinds[] = {
+        {"inheritable handles go through", inheritable_handles_go_through, "native os win32"}, {"and not without", and_not_without, "native os win32"},
+        {"suspended", suspended_is_suspended, "native os"}, {"new console", new_console_is_another_one, "native os"},
+        {"new console, inherit", new_console_inherits_on_demand, "native os"}, {"application", application_is_no_command_line, "native os"},
+        {"command line", command_line_is_searched_for, "native os"}, {"arguments", arguments_are_kept, "native os"},
+        {"programs of Unix", unix_programs_are_refused, "os"}, {"help", help_is_true, "native"},
+        {"console", consoles_show_all_letters, "os"},
     };
     enum { KINDS = sizeof kinds / sizeof *kinds, WAYS = sizeof ways / sizeof *ways };
     static struct spawn_case cases[2 * WAYS * KINDS];
@@ -210,7 +319,7 @@ int main(int count_of_words, char **words)
         for (size_t machine = 0; machine < 2; machine++)
             for (size_t kind = 0; kind < KINDS; kind++) {
                 char *title;
-                if (!strcmp(ways[way].command, "run") && !kinds[kind].by_hand_too) /* options of `spawn` */
+                if (!strstr(kinds[kind].ways, ways[way].name))
                     continue;
                 if (asprintf(&title, "%s %s %s", ways[way].name, machines[machine].name, kinds[kind].name) < 0)
                     return 1;

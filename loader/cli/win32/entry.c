@@ -19,6 +19,7 @@ int wmain(void)
         return CLI_USAGE_OR_WORLD;
     for (int i = 0; i < 3; i++)
         _setmode(i, _O_BINARY);
+    cli_console_begin();
     if (__argv && __argv[0]) /* getopt_long's own messages begin with it */
         __argv[0] = (char *)(uintptr_t)"peload";
     return main(cli_words.count, cli_words.words);

@@ -70,8 +70,7 @@ static struct {
 
 static int wrong(const char *what, const char *word)
 {
-    cli_say("%s: %s", what, word);
-    return cli_usage("run");
+    return cli_wrong("run", what, word);
 }
 
 /* ---- options ---- */
@@ -344,16 +343,10 @@ int cli_run_looked_at(int count, char **arguments, void (*look)(struct cli_start
 int cli_run(int count, char **arguments)
 {
     struct facts facts;
-    int status = 0;
-    for (int option; !status && (option = getopt_long(count, arguments, "+hv", options, NULL)) != -1;) {
-        if (option == 'h')
-            return fputs(help, stdout) < 0 || fflush(stdout) ? CLI_USAGE_OR_WORLD : 0;
-        status = option_take(option);
-    }
-    if (status)
+    static const struct cli_options wish_options = {"run", help, "+hv", options, option_take, true};
+    int status;
+    if (!cli_options_take(&wish_options, count, arguments, &status))
         return status;
-    if (optind == count)
-        return wrong("run", "no FILE");
     if (run.json && !run.check)
         return wrong("--json", "only with --check");
     run.program = arguments[optind];

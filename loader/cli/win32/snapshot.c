@@ -44,8 +44,7 @@ static struct { const char *program, *output; unsigned seconds; bool stay, by_ha
 
 static int wrong(const char *what, const char *word)
 {
-    cli_say("%s: %s", what, word);
-    return cli_usage("snapshot");
+    return cli_wrong("snapshot", what, word);
 }
 
 static int option_take(int option)
@@ -299,17 +298,11 @@ static int snapshot(int count, char **arguments, const WCHAR *typed)
 
 int cli_snapshot(int count, char **arguments)
 {
-    int status = 0;
+    static const struct cli_options wish_options = {"snapshot", help, "+h", options, option_take, true};
+    int status;
     size_t first = (size_t)(arguments + 1 - cli_words.words);
-    for (int option; !status && (option = getopt_long(count, arguments, "+h", options, NULL)) != -1;) {
-        if (option == 'h')
-            return fputs(help, stdout) < 0 || fflush(stdout) ? CLI_USAGE_OR_WORLD : 0;
-        status = option_take(option);
-    }
-    if (status)
+    if (!cli_options_take(&wish_options, count, arguments, &status))
         return status;
-    if (optind == count)
-        return wrong("snapshot", "no FILE");
     wish.program = arguments[optind];
     status = snapshot(count - optind + 1, arguments + optind - 1, cli_words.starts[arguments + optind - cli_words.words]);
     return status == -1 ? hand_over(cli_words.starts[first]) : status;

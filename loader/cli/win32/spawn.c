@@ -50,8 +50,7 @@ static struct {
 
 static int wrong(const char *what, const char *word)
 {
-    cli_say("%s: %s", what, word);
-    return cli_usage("spawn");
+    return cli_wrong("spawn", what, word);
 }
 
 static int option_take(int option)
@@ -113,13 +112,9 @@ static int start(const char *what, const WCHAR *application, WCHAR *command_line
 
 int cli_spawn(int count, char **arguments)
 {
-    int status = 0;
-    for (int option; !status && (option = getopt_long(count, arguments, "+h", options, NULL)) != -1;) {
-        if (option == 'h')
-            return fputs(help, stdout) < 0 || fflush(stdout) ? CLI_USAGE_OR_WORLD : 0;
-        status = option_take(option);
-    }
-    if (status)
+    static const struct cli_options wish_options = {"spawn", help, "+h", options, option_take, false};
+    int status;
+    if (!cli_options_take(&wish_options, count, arguments, &status))
         return status;
     if (spawn.command_line && (spawn.application || optind < count))
         return wrong("--command-line", "it is the whole command line; nothing may stand beside it");

@@ -94,10 +94,15 @@ bool cli_start(struct cli_start *start)
     SetConsoleCtrlHandler(on_control, TRUE);
     if (!has_console)
         standard_take(&startup.StartupInfo);
+    cli_console_give();
     if (!has_console && !start->inherit ? !create_with_standard(start, &startup)
                                         : !CreateProcessW(start->application, start->command_line, NULL, NULL, start->inherit, start->flags, NULL,
                                                           NULL, &startup.StartupInfo, &start->process))
         return false;
+    if (!start->process.hProcess) { /* Wine (8.0): a program of Unix, which has run and of which it tells nothing */
+        SetLastError(ERROR_BAD_EXE_FORMAT);
+        return false;
+    }
     start->job = job_of(start->process.hProcess);
     return true;
 }
@@ -107,6 +112,7 @@ uint32_t cli_start_end(struct cli_start *start)
     DWORD code = 0;
     WaitForSingleObject(start->process.hProcess, INFINITE);
     GetExitCodeProcess(start->process.hProcess, &code);
+    cli_console_take();
     CloseHandle(start->process.hThread);
     CloseHandle(start->process.hProcess);
     if (start->job)
@@ -117,6 +123,7 @@ uint32_t cli_start_end(struct cli_start *start)
 int cli_start_failed(const char *what, DWORD error)
 {
     char text[256] = "";
+    cli_console_take();
     DWORD_PTR inserts[8]; /* "%1 is not a valid Win32 application" */
     for (size_t i = 0; i < sizeof inserts / sizeof *inserts; i++)
         inserts[i] = (DWORD_PTR)"this";

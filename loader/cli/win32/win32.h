@@ -25,6 +25,22 @@ bool cli_start(struct cli_start *start);      /* false: GetLastError() */
 uint32_t cli_start_end(struct cli_start *start); /* waits, closes everything; the exit code */
 int cli_start_failed(const char *what, DWORD error); /* tells why; an exit status */
 
+/* console.c: while a console is taken it shows UTF-8. */
+void cli_console_begin(void); /* for the process's life, but for what is given */
+void cli_console_take(void);
+void cli_console_give(void);
+
+/* options.c */
+struct option;
+struct cli_options {
+    const char *command, *help, *letters;
+    const struct option *options;
+    int (*take)(int option); /* 0, or an exit status */
+    bool wants_file;
+};
+bool cli_options_take(const struct cli_options *wish, int count, char **arguments, int *status); /* false: *status is all there is to do */
+int cli_wrong(const char *command, const char *what, const char *word); /* tells it; an exit status */
+
 /* stub.c: the child's EXE. */
 struct cli_stub {
     bool is_64;

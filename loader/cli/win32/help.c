@@ -1,0 +1,27 @@
+/* What `peload --help` says here. */
+#include "loader/cli/cli.h"
+
+const char cli_help[] =
+    "Examples\n"
+    "  peload run hello.exe one \"two words\"     load a program by hand, in a child process, and run it\n"
+    "  peload run -v hello.exe                  and tell how it became a process\n"
+    "  peload run --trace=place,bind hello.exe  or tell each step, one line an event\n"
+    "  peload run --check hello.exe             load and bind it, list what is missing, start nothing\n"
+    "  peload spawn hello.exe                   the operating system's own loader: CreateProcess\n"
+    "  peload map hello.exe                     the file beside the image that it becomes\n"
+    "  peload info --imports hello.exe          headers and tables of an EXE or DLL\n"
+    "\n"
+    "Usage: peload COMMAND [OPTIONS] FILE [ARGUMENTS]\n"
+    "\n"
+    "Commands (each has its own --help)\n"
+    "  run        load FILE by hand in a child process and run it; no sandbox: it has your rights\n"
+    "  spawn      have the operating system's own loader start FILE, by one of CreateProcess's three ways\n"
+    "  info       print headers and tables of FILE; nothing of it is executed\n"
+    "  map        print the planned layout of FILE: file offsets beside addresses in the image\n"
+    "  snapshot   start FILE, look at the process from outside at its entry point, and print what lies in its memory as JSON\n"
+    "\n"
+    "Programs of both machines are run where peload.exe and peload32.exe lie in one folder with peload64.dll and peload32.dll.\n"
+    "diff-maps, compare, ps and handles are commands of peload for Linux.\n"
+    "\n"
+    "Exit status of `run` and `spawn`: the program's exit code, all 32 bits. peload's own: 125 wrong use or a fault of the\n"
+    "machine, 126 FILE cannot be loaded, 127 FILE is not there.\n";
