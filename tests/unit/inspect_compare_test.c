@@ -179,6 +179,27 @@ static void nothing_differs(void **state)
     assert_int_equal(comparison.matched.modules, 3);
 }
 
+/* Wine tells all processors, our kernel those that the process may run on: less by us is explained, less by Wine is not. */
+static void processors_of_a_part(void **state)
+{
+    (void)state;
+    set(b, "lane", "'os'");
+    set(a, "peb.processors", "1");
+    expect(0, CLASS_PROCESS, 1);
+}
+
+static void processors_without_a_cause(void **state)
+{
+    (void)state;
+    set(a, "peb.processors", "1"); /* native and reference are one kernel */
+    expect_unexplained(1);
+    compare_close(&comparison);
+    memset(&comparison, 0, sizeof comparison);
+    set(b, "lane", "'os'");
+    set(a, "peb.processors", "3");
+    expect_unexplained(1);
+}
+
 /* ---- slots ---- */
 
 static void slot_flipped(void **state)
@@ -617,7 +638,7 @@ static void where_it_is_wrong(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(nothing_differs), TEST(slot_flipped), TEST(slot_beside_the_export), TEST(slot_in_no_module), TEST(slot_redirected),
+        TEST(nothing_differs), TEST(processors_of_a_part), TEST(processors_without_a_cause), TEST(slot_flipped), TEST(slot_beside_the_export), TEST(slot_in_no_module), TEST(slot_redirected),
         TEST(module_of_nobody), TEST(image_moved), TEST(image_moved_by_another_delta), TEST(fixups_missing), TEST(header_base),
         TEST(header_base_of_nobody), TEST(header_field), TEST(code_byte), TEST(code_byte_on_both), TEST(cookie), TEST(cookie_of_zeroes),
         TEST(tls_slots_of_two), TEST(patch_to_nowhere), TEST(data_into_own_memory), TEST(data_to_the_same_place), TEST(data_value),

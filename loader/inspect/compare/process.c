@@ -16,6 +16,14 @@ static void field_tell(struct comparison *comparison, enum compare_class class, 
         difference_add(comparison, class, PLACE_OF(NULL), a, b, cause, "%s", what);
 }
 
+/* A process that may run on a part of the processors only (a container, taskset): our kernel counts that part. */
+static const char *processors_cause(const struct comparison *comparison, int64_t a, int64_t b)
+{
+    bool own_a = !strcmp(comparison->a.lane, "native") || !strcmp(comparison->a.lane, "reference"),
+         own_b = !strcmp(comparison->b.lane, "native") || !strcmp(comparison->b.lane, "reference");
+    return own_a != own_b && (own_a ? a < b : b < a) ? "peload counts the processors that the process may run on, Wine all that are there" : NULL;
+}
+
 static void number_text(char *text, size_t room, int64_t value) { snprintf(text, room, "%lld", (long long)value); }
 
 /* ---- PEB ---- */
@@ -23,16 +31,19 @@ static void number_text(char *text, size_t room, int64_t value) { snprintf(text,
 static void peb_compare(struct comparison *comparison)
 {
     const json_t *a = part(&comparison->a, "peb"), *b = part(&comparison->b, "peb");
-    static const char *const numbers[] = {"subsystem", "processors"};
     if (json_is_object(a) != json_is_object(b)) {
         difference_add(comparison, CLASS_PROCESS, PLACE_OF(NULL), json_is_object(a) ? "there" : "none", json_is_object(b) ? "there" : "none", NULL, "PEB");
         return;
     }
+    const struct { const char *name, *cause; } numbers[] = {
+        {"subsystem", NULL},
+        {"processors", processors_cause(comparison, member_number(a, "processors"), member_number(b, "processors"))},
+    };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         char left[24], right[24];
-        number_text(left, sizeof left, member_number(a, numbers[i]));
-        number_text(right, sizeof right, member_number(b, numbers[i]));
-        field_tell(comparison, CLASS_PROCESS, left, right, NULL, numbers[i]);
+        number_text(left, sizeof left, member_number(a, numbers[i].name));
+        number_text(right, sizeof right, member_number(b, numbers[i].name));
+        field_tell(comparison, CLASS_PROCESS, left, right, numbers[i].cause, numbers[i].name);
     }
     if (member_yes(a, "being_debugged") != member_yes(b, "being_debugged"))
         difference_add(comparison, CLASS_PROCESS, PLACE_OF(NULL), NULL, NULL, NULL, "one process believes that it is debugged");
