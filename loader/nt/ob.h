@@ -18,7 +18,8 @@ enum nt_type {
 
 /* Head of every object. Guarded by the lock. */
 struct nt_object {
-    uint32_t type;          /* enum nt_type */
+    uint16_t type;          /* enum nt_type */
+    uint16_t mark;          /* who walks through all objects has been here (ob/visit.c) */
     uint32_t references;    /* pointers and handles together; 0: destroyed */
     uint32_t handles;       /* in all processes */
     int32_t signal;         /* > 0: signalled (event, thread, ...: 1; semaphore: its count; mutant: 1 - recursion) */
@@ -54,17 +55,34 @@ void nt_unlock(void);
 extern void (*nt_root_repair[NT_ROOT_COUNT])(void);
 /* Shows objects that an area's own lists lead to, whether or not a handle does: their counts are told anew, too. */
 extern void (*nt_root_objects[NT_ROOT_COUNT])(void (*visit)(struct nt_object *object));
+/* Shows those that an area's own lists hold a reference to, once for each. */
+extern void (*nt_root_links[NT_ROOT_COUNT])(void (*visit)(struct nt_object *to));
 
 /* ---- objects. All with the lock NOT held unless said. */
 /* A new object of `size` bytes (head included), zeroed behind the head, one reference (the caller's). */
 NTSTATUS nt_object_create(enum nt_type type, uint32_t size, struct nt_object **out);
 void nt_object_reference(struct nt_object *object);
 void nt_object_release(struct nt_object *object); /* the last one destroys: calls the type's destroy, frees */
+/* Both are for references that only this process knows of: they are written down in the arena while it holds them (ob/hold.c),
+ * so that they end with it. A reference that stands in the arena itself, in another object or a list, is `references++` and
+ * nt_object_unreference, and shown by nt_type_links or nt_root_links. Lock held: */
+void nt_object_hold(struct nt_object *object);      /* nt_object_reference */
+void nt_object_drop(struct nt_object *object);      /* nt_object_release */
+void nt_object_settle(struct nt_object *object);    /* the reference is one of the arena from now on */
+/* It goes to another process of the session, which asked for it; process: its ID. */
+void nt_object_hand(struct nt_object *object, uint32_t process);
+/* A reference with an operation under way on the object; when it is over, and only the reference is left. What is to be done
+ * about such an operation whose process was killed, set once at start. */
+void nt_object_hold_busy(struct nt_object *object);
+void nt_object_hold_idle(struct nt_object *object);
+extern void (*nt_type_abandoned[NT_TYPE_COUNT])(struct nt_object *object);
+/* Shows what an object holds a reference to, once for each; set once at start, NULL: nothing. */
+extern void (*nt_type_links[NT_TYPE_COUNT])(struct nt_object *object, void (*visit)(struct nt_object *to));
 /* What a type's last release does before the memory goes (lock held); set once at start by each area. */
 extern void (*nt_type_destroy[NT_TYPE_COUNT])(struct nt_object *object);
 extern const char *const nt_type_name[NT_TYPE_COUNT]; /* "Event", "Mutant", ... as Windows names them */
 
-/* The same as nt_object_release for who holds the lock (a destroy function does). */
+/* For who holds the lock (a destroy function does). */
 void nt_object_unreference(struct nt_object *object);
 /* What happens when the last handle in all processes was closed, while pointers may remain (lock held); may be NULL. */
 extern void (*nt_type_closed[NT_TYPE_COUNT])(struct nt_object *object);

@@ -1,13 +1,45 @@
 /* Children that are killed from outside at any moment, while they take and release what all of them share. `killed SECONDS`
  * keeps four of them alive for so long; each that ends is replaced. Whoever was killed has the exit code 1; what it owned is
- * abandoned, and nobody sleeps on. */
+ * abandoned, what it had under way is over, and nobody sleeps on. */
 #include "start.h"
 
 enum { CHILDREN = 4 };
 
+/* Something of everything that is under way for longer than a call: a read that nobody answers, its completion port, a key that
+ * is watched, a process that is looked at. */
+static int busy(void)
+{
+    char name[80], byte;
+    OVERLAPPED reading = { 0 };
+    HANDLE pipe, port, changed = CreateEventA(NULL, FALSE, FALSE, NULL), self;
+    HKEY key;
+
+    sprintf(name, "\\\\.\\pipe\\peload sample killed %lu", GetCurrentProcessId());
+    pipe = CreateNamedPipeA(name, PIPE_ACCESS_DUPLEX | FILE_FLAG_OVERLAPPED, PIPE_TYPE_BYTE, 1, 64, 64, 0, NULL);
+    port = pipe != INVALID_HANDLE_VALUE ? CreateIoCompletionPort(pipe, NULL, 1, 1) : NULL;
+    if (!port || ConnectNamedPipe(pipe, &reading) || GetLastError() != ERROR_IO_PENDING)
+        return 98;
+    if (RegCreateKeyA(HKEY_CURRENT_USER, "peload sample killed", &key) ||
+        RegNotifyChangeKeyValue(key, TRUE, REG_NOTIFY_CHANGE_LAST_SET, changed, TRUE) ||
+        RegSetValueExA(key, "last", 0, REG_BINARY, (const BYTE *)&byte, 0))
+        return 97;
+    self = OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, FALSE, GetCurrentProcessId());
+    if (!self || GetPriorityClass(self) == 0)
+        return 96;
+    CloseHandle(self);
+    CancelIo(pipe);
+    CloseHandle(pipe);
+    CloseHandle(port);
+    CloseHandle(changed);
+    RegCloseKey(key);
+    return 0;
+}
+
 /* Its mutex may have been abandoned; never may it be lost. */
 static int child(void)
 {
+    int wrong;
+
     HANDLE mutex = CreateMutexA(NULL, FALSE, "peload sample killed: mutex");
     HANDLE semaphore = CreateSemaphoreA(NULL, 0, 1 << 30, "peload sample killed: semaphore");
 
@@ -21,6 +53,8 @@ static int child(void)
         CloseHandle(event);
         ReleaseSemaphore(semaphore, 1, NULL);
         ReleaseMutex(mutex);
+        if ((wrong = busy()) != 0)
+            return wrong;
     }
 }
 

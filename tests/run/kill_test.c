@@ -1,5 +1,5 @@
-/* A session whose members are killed by SIGKILL, at any moment and again and again, from outside: the others go on, and at the
- * end nothing of the dead is left. */
+/* A session whose members are killed by SIGKILL, at any moment and again and again, from outside: the others go on, every count
+ * is at every moment what handles, waits and the like explain, and at the end nothing of the dead is left. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -11,11 +11,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "loader/nt/ob/arena.h"
+#include "tests/support/arena_count.h"
 
 #define PELOAD TEST_BUILD "/peload"
 enum { SECONDS = 3, LIMIT = 120, CHILDREN_LIMIT = 64 };
@@ -58,6 +63,71 @@ static pid_t program_start(const char *machine, int output)
     return pid;
 }
 
+/* ---- the session's arena, seen from here ---- */
+
+static size_t arena_size;
+
+/* As long as the session has not begun there is none. */
+static bool arena_find(pid_t program)
+{
+    char path[64], target[64];
+    struct stat facts;
+    snprintf(path, sizeof path, "/proc/%d/fd", program);
+    DIR *folder = opendir(path);
+    for (struct dirent *entry; folder && !arena_size && (entry = readdir(folder));) {
+        ssize_t length = readlinkat(dirfd(folder), entry->d_name, target, sizeof target - 1);
+        target[length > 0 ? length : 0] = 0;
+        if (!strstr(target, OB_ARENA_NAME))
+            continue;
+        int fd = openat(dirfd(folder), entry->d_name, O_RDWR | O_CLOEXEC);
+        if (fd < 0 || fstat(fd, &facts))
+            continue;
+        void *base = mmap(NULL, (size_t)facts.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        close(fd);
+        if (base == MAP_FAILED)
+            continue;
+        ob_arena = base;
+        arena_size = (size_t)facts.st_size;
+    }
+    if (folder)
+        closedir(folder);
+    return arena_size && ob_arena->magic == OB_ARENA_MAGIC;
+}
+
+static void arena_leave(void)
+{
+    if (arena_size)
+        munmap(ob_arena, arena_size);
+    arena_size = 0;
+}
+
+static void session_fail(pid_t program, const char *wrong)
+{
+    pid_t list[CHILDREN_LIMIT];
+    kill(program, SIGSTOP); /* it would make others in their place */
+    for (unsigned count = children_of(program, list); count-- > 0;)
+        kill(list[count], SIGKILL);
+    kill(program, SIGKILL);
+    fail_msg("%s", wrong);
+}
+
+/* False: the lock was never free while we looked. Whoever was killed inside it is cleared up after by the session. */
+static bool arena_is_counted(pid_t program)
+{
+    char wrong[256];
+    if (!arena_size && !arena_find(program))
+        return false;
+    for (int i = 0; i < 100000; i++)
+        if (arena_lock_try()) {
+            bool sound = arena_count(wrong, sizeof wrong);
+            arena_lock_give();
+            if (!sound)
+                session_fail(program, wrong);
+            return true;
+        }
+    return false;
+}
+
 static unsigned number_behind(const char *text, const char *word)
 {
     const char *at = strstr(text, word);
@@ -69,7 +139,7 @@ static unsigned number_behind(const char *text, const char *word)
 static void killed_members(const char *machine, bool newborn)
 {
     char text[4096];
-    unsigned kills = 0;
+    unsigned kills = 0, counts = 0;
     int status, ends[2];
     pid_t list[CHILDREN_LIMIT];
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
@@ -81,14 +151,17 @@ static void killed_members(const char *machine, bool newborn)
         /* A number is not used again so soon: the parent has it still, or it is gone. */
         if (count && !kill(list[i % count], SIGKILL))
             kills++;
+        counts += arena_is_counted(program);
     }
+    arena_leave();
     ssize_t length = read(ends[0], text, sizeof text - 1);
     close(ends[0]);
     text[length > 0 ? length : 0] = 0;
-    print_message("%s: %u killed\n%s", machine, kills, text);
+    print_message("%s: %u killed, counted %u times\n%s", machine, kills, counts, text);
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 0);
     assert_true(kills > 5);
+    assert_true(counts > 5);
     assert_true(number_behind(text, "killed: ") > 5);
     assert_int_equal(number_behind(text, "otherwise: "), 0);
 }

@@ -3,6 +3,8 @@
 #ifndef TESTS_NT_AUDIT_H
 #define TESTS_NT_AUDIT_H
 
+#include "tests/support/arena_count.h"
+
 static struct nt_object *counted[4096];
 static uint32_t counted_handles[4096], counted_length;
 
@@ -50,8 +52,11 @@ static void mutant_check(const struct ke_mutant *mutant)
 /* Lock held. What must always be true of the arena, told apart from the code that keeps it so. */
 static void arena_check(void)
 {
+    char wrong[256];
     const struct ob_name_table *table = nt_at(ob_arena->names);
     uint32_t names = 0, listed = 0;
+    if (!arena_count(wrong, sizeof wrong))
+        fail_msg("%s", wrong);
     counted_length = 0;
     ob_objects_visit(handles_count);
     for (nt_ref at = ob_arena->processes, previous = 0; at; previous = at, at = ((struct ob_handle_table *)nt_at(at))->next) {

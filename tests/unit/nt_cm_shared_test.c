@@ -4,6 +4,7 @@
 
 #include "nt_kernel.h"
 
+#include "nt_audit.h"
 #include "nt_family.h"
 
 #include <stdio.h>
@@ -137,6 +138,7 @@ static void killed_anywhere(void **state)
         family_end(true);
         nt_lock();
         tree_check(cm_root());
+        arena_check();
         nt_unlock();
         STATUS_IS(NtOpenKey(&kept, KEY_ALL, NAMED(home, "key 15 stays", 0)), STATUS_SUCCESS);
         STATUS_IS(number_get(kept, "number", &number), STATUS_SUCCESS);

@@ -59,6 +59,9 @@ static inline void family_give(HANDLE handle)
     ACCESS_MASK access;
     STATUS_IS(nt_handle_object(handle, NT_ANY, 0, &object, &fd, &access), STATUS_SUCCESS);
     family->handle = (struct family_handle){nt_ref_of(object), access, fd, (uint32_t)getpid()};
+    nt_lock();
+    nt_object_hand(object, ((struct nt_process_object *)nt_at(family->process))->id);
+    nt_unlock();
 }
 
 /* In the child. */
@@ -120,7 +123,7 @@ static inline void family_end(bool kill_it)
     assert_int_equal(waitpid(family->pid, &state, 0), family->pid);
     if (!kill_it && (!WIFEXITED(state) || WEXITSTATUS(state)))
         fail_msg("the child ended with %x, line %u", state, family->failed);
-    nt_handles_close_all(&process->handle_table);
+    kernel_process_clear(process, (uint32_t)family->pid);
 }
 
 #endif

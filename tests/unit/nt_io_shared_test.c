@@ -2,6 +2,7 @@
  * (sharing, FILE_FLAG_DELETE_ON_CLOSE), DuplicateHandle, LockFile and of named pipes. */
 #include "nt_io.h"
 
+#include "nt_audit.h"
 #include "nt_family.h"
 
 /* ---- files --------------------------------------------------------------------------------------- */
@@ -77,6 +78,49 @@ static void file_of_killed(void **state)
     struct created made = create(NAME, WRITE_, 0, FILE_OPEN, SYNC);
     STATUS_IS(made.status, STATUS_SUCCESS);
     closed(made.handle);
+}
+
+static void asker_child(void)
+{
+    static IO_STATUS_BLOCK io;
+    CHILD_CHECK(family_await(1));
+    HANDLE handle = family_take();
+    CHILD_CHECK(NtLockFile(handle, 0, 0, 0, &io, AT(0), AT(1), 0, 0, 1) == STATUS_PENDING);
+    family_say(2);
+    for (;;)
+        pause();
+}
+
+/* An operation on what both have open ends with the process that asked for it, and the handle tells so. */
+static void operation_of_killed(void **state)
+{
+    IO_STATUS_BLOCK io;
+    struct nt_object *file;
+    int64_t now = 0;
+    (void)state;
+    file_make("shared.txt", "abcdefghij");
+    family_begin(asker_child);
+    HANDLE holder = opened(NAME, READ_, 0);
+    STATUS_IS(NtLockFile(holder, 0, 0, 0, &io, AT(0), AT(1), 0, 1, 1), STATUS_SUCCESS);
+    struct created shared = create(NAME, READ_ | ACCESS_SYNCHRONIZE, SHARE_ALL, FILE_OPEN, 0);
+    STATUS_IS(shared.status, STATUS_SUCCESS);
+    STATUS_IS(nt_handle_object(shared.handle, NT_FILE, 0, &file, NULL, NULL), STATUS_SUCCESS);
+    family_give(shared.handle);
+    family_say(1);
+    family_until(2);
+    assert_int_equal(((struct io_file *)file)->pending, 1);
+    STATUS_IS(NtWaitForSingleObject(shared.handle, 0, &now), STATUS_TIMEOUT);
+    uint32_t before = file->references;
+    family_end(true);
+    assert_int_equal(((struct io_file *)file)->pending, 0);
+    STATUS_IS(NtWaitForSingleObject(shared.handle, 0, &now), STATUS_SUCCESS);
+    assert_int_equal(file->references, before - 2); /* the child's handle, and its operation */
+    nt_lock();
+    arena_check();
+    nt_unlock();
+    nt_object_release(file);
+    closed(shared.handle);
+    closed(holder);
 }
 
 static void deleter_child(void)
@@ -436,6 +480,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(file_in_two_processes, drive_clear), cmocka_unit_test_setup(file_of_killed, drive_clear),
+        cmocka_unit_test_setup(operation_of_killed, drive_clear),
         cmocka_unit_test_setup(deletion_by_killed, drive_clear),
         cmocka_unit_test_setup(a_search_in_two_processes, drive_clear), cmocka_unit_test(a_server_and_a_client_process), cmocka_unit_test(a_pending_connection_and_messages),
         cmocka_unit_test(a_server_end_in_two_processes), cmocka_unit_test(a_server_is_killed_while_it_listens),

@@ -63,6 +63,11 @@ static void kernel_thread_destroy(struct nt_object *object)
     nt_id_free(((struct nt_thread_object *)object)->id);
 }
 
+static void kernel_process_destroy(struct nt_object *object)
+{
+    nt_id_free(((struct nt_process_object *)object)->id);
+}
+
 /* Gives the calling pthread its thread object. */
 static inline void kernel_thread_begin(void)
 {
@@ -89,10 +94,25 @@ static inline int kernel_open(void **state)
     if (!nt_arena_open() || nt_object_create(NT_PROCESS, sizeof(struct nt_process_object), &object))
         return -1;
     nt_type_destroy[NT_THREAD] = kernel_thread_destroy;
+    nt_type_destroy[NT_PROCESS] = kernel_process_destroy;
     nt_process.object = nt_ref_of(object);
-    nt_process.id = nt_id_allocate(nt_process.object);
+    nt_process.id = ((struct nt_process_object *)object)->id = nt_id_allocate(nt_process.object);
+    ((struct nt_process_object *)object)->host_pid = (uint32_t)getpid();
     kernel_thread_begin();
     return 0;
+}
+
+/* What the session's watch does about a process that is gone (ps/end.c). */
+static inline void kernel_process_clear(struct nt_process_object *process, uint32_t host)
+{
+    uint32_t index = 0;
+    nt_lock();
+    for (struct nt_object *object; (object = ob_id_next(&index));)
+        if (object->type == NT_THREAD && ((struct nt_thread_object *)object)->process_id == process->id)
+            ke_thread_end((struct nt_thread_object *)object, 1);
+    ob_handles_close_all(&process->handle_table);
+    ob_journals_give_back(host);
+    nt_unlock();
 }
 
 /* A pthread that is a thread of the kernel while `body` runs. */

@@ -114,7 +114,8 @@ static void victim_run(uint32_t *process_ref, unsigned seed)
     if (nt_object_create(NT_PROCESS, sizeof(struct nt_process_object), &process))
         _exit(1);
     nt_process.object = nt_ref_of(process);
-    nt_process.id = nt_id_allocate(nt_process.object);
+    nt_process.id = ((struct nt_process_object *)process)->id = nt_id_allocate(nt_process.object);
+    ((struct nt_process_object *)process)->host_pid = (uint32_t)getpid();
     kernel_thread_begin();
     if (NtOpenEvent(&ping, EVENT_ALL, NAMED(0, "\\BaseNamedObjects\\ping", 0)) ||
         NtOpenSemaphore(&pong, GENERIC_ALL, NAMED(0, "\\BaseNamedObjects\\pong", 0)))
@@ -185,8 +186,7 @@ static void killed_anywhere(void **state)
         nt_lock();
         arena_check();
         nt_unlock();
-        nt_handles_close_all(&process->handle_table);
-        process->handle_table = 0;
+        kernel_process_clear(process, (uint32_t)child);
         nt_lock();
         arena_check();
         nt_unlock();

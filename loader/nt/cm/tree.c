@@ -2,6 +2,7 @@
 #include "loader/nt/cm/private.h"
 #include "loader/nt/io.h"
 #include "loader/nt/ke.h"
+#include "loader/nt/ob/arena.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -284,14 +285,59 @@ static void node_mend(struct cm_node *node)
     }
 }
 
+/* Those of a node that is being renamed belong to its twin. */
+static void watches_visit(const struct cm_node *node, void (*visit)(struct nt_object *event))
+{
+    nt_ref at = node->flags & CM_TWIN ? 0 : node->watches;
+    for (const struct cm_watch *watch; (watch = nt_at(at)); at = watch->next)
+        visit(nt_at(watch->event));
+    for (uint32_t i = 0; i < node->child_count; i++)
+        watches_visit(nt_at(((const nt_ref *)nt_at(node->children))[i]), visit);
+}
+
+static void links_show(void (*visit)(struct nt_object *to))
+{
+    watches_visit(cm_root(), visit);
+}
+
+/* ---- who has a node open ----------------------------------------------------------------------------- */
+
+static void references_reset(struct cm_node *node)
+{
+    node->references = 0;
+    for (uint32_t i = 0; i < node->child_count; i++)
+        references_reset(cm_child_at(node, i));
+}
+
+static struct cm_node *node_of(struct nt_object *object)
+{
+    return object->type == NT_KEY ? nt_at(((struct cm_key *)object)->node) : NULL;
+}
+
+static void key_reset(struct nt_object *object)
+{
+    if (node_of(object))
+        node_of(object)->references = 0;
+}
+
+static void key_count(struct nt_object *object)
+{
+    if (node_of(object))
+        node_of(object)->references++;
+}
+
 static void repair(void)
 {
     node_mend(cm_root());
+    references_reset(cm_root());
+    ob_objects_visit(key_reset);
+    ob_objects_visit(key_count);
 }
 
 __attribute__((constructor)) static void hooks_set(void)
 {
     nt_root_repair[NT_ROOT_CM] = repair;
+    nt_root_links[NT_ROOT_CM] = links_show;
 }
 
 bool cm_node_name(const struct cm_node *node, struct nt_string *out)

@@ -13,8 +13,8 @@ static struct impersonation *first; /* guarded by the lock */
 static struct impersonation *drop(struct impersonation *entry)
 {
     struct impersonation *next = entry->next;
-    nt_object_unreference(nt_at(entry->thread));
-    nt_object_unreference(nt_at(entry->token));
+    nt_object_drop(nt_at(entry->thread));
+    nt_object_drop(nt_at(entry->token));
     free(entry);
     return next;
 }
@@ -41,7 +41,7 @@ struct ex_token *ex_token_of_thread(struct nt_thread_object *thread)
     for (struct impersonation *entry = first; entry && !token; entry = entry->next)
         if (nt_at(entry->thread) == thread) {
             token = nt_at(entry->token);
-            token->head.references++;
+            nt_object_hold(&token->head);
         }
     nt_unlock();
     return token;
@@ -67,7 +67,7 @@ NTSTATUS nt_ex_impersonate(struct nt_thread_object *thread, HANDLE handle)
     nt_lock();
     list_clean(thread);
     if (entry) {
-        thread->head.references++;
+        nt_object_hold(&thread->head);
         *entry = (struct impersonation){first, nt_ref_of(thread), nt_ref_of(object)};
         first = entry;
     }

@@ -1,5 +1,6 @@
 /* File objects: made, found behind a handle, ended; host descriptors that become handles. */
 #include "loader/nt/io/private.h"
+#include "loader/nt/ob/arena.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -69,8 +70,45 @@ static void objects_show(void (*visit)(struct nt_object *object))
     io_pipe_objects(visit);
 }
 
+static void file_links(struct nt_object *object, void (*visit)(struct nt_object *to))
+{
+    struct io_file *file = (struct io_file *)object;
+    if (file->file.completion)
+        visit(nt_at(file->file.completion));
+}
+
+static void counts_reset(struct nt_object *object)
+{
+    struct io_file *file = (struct io_file *)object;
+    if (object->type == NT_FILE)
+        file->pending = 0;
+}
+
+/* Listed, but nothing holds it any more: its end was being begun. */
+void io_file_lose(struct io_file *file)
+{
+    file->file.head.references = 1;
+    nt_object_unreference(&file->file.head);
+}
+
+static void user_count(struct nt_object *object)
+{
+    if (object->type == NT_FILE && ((struct io_file *)object)->pipe)
+        ((struct io_pipe *)nt_at(((struct io_file *)object)->pipe))->users++;
+}
+
+static void pending_count(struct nt_object *object, bool busy)
+{
+    if (busy)
+        ((struct io_file *)object)->pending++;
+}
+
 static void repair(void)
 {
+    ob_objects_visit(counts_reset);
+    io_pipe_users_reset();
+    ob_objects_visit(user_count);
+    ob_journals_visit(pending_count);
     io_record_repair();
     io_pipe_repair();
 }
@@ -81,7 +119,10 @@ __attribute__((constructor)) static void hooks_set(void)
     nt_type_destroy[NT_FILE] = file_destroy;
     nt_type_closed[NT_FILE] = file_closed;
     nt_type_full_name[NT_FILE] = file_full_name;
+    nt_type_links[NT_FILE] = file_links;
+    nt_type_abandoned[NT_FILE] = io_file_abandoned;
     nt_root_repair[NT_ROOT_IO] = repair;
+    nt_root_links[NT_ROOT_IO] = io_pipe_links;
     nt_root_objects[NT_ROOT_IO] = objects_show;
 }
 

@@ -52,6 +52,23 @@ void io_finish_drop(struct io_finish *finish)
     finish->thread = NULL;
 }
 
+/* An operation under way on it is over; also where its process was killed meanwhile. */
+void io_file_abandoned(struct nt_object *object)
+{
+    struct io_file *file = (struct io_file *)object;
+    if (!__atomic_sub_fetch(&file->pending, 1, __ATOMIC_RELAXED)) {
+        object->signal = 1;
+        nt_ke_wake(object);
+    }
+}
+
+/* Lock held. */
+static void io_file_idle(struct io_file *file)
+{
+    nt_object_hold_idle(&file->file.head);
+    io_file_abandoned(&file->file.head);
+}
+
 /* An error that is known before the call returns tells nobody else: the caller has the status in hand. */
 void io_finish_end(struct io_finish *finish, NTSTATUS status, ULONG_PTR information, bool was_pending)
 {
@@ -65,10 +82,8 @@ void io_finish_end(struct io_finish *finish, NTSTATUS status, ULONG_PTR informat
             finish->event->signal = 1;
             nt_ke_wake(finish->event);
         }
-        if (was_pending && !__atomic_sub_fetch(&file->pending, 1, __ATOMIC_RELAXED)) {
-            file->file.head.signal = 1;
-            nt_ke_wake(&file->file.head);
-        }
+        if (was_pending)
+            io_file_idle(file);
         if (finish->thread) {
             struct nt_apc apc = {.routine = finish->routine, .argument = {finish->context, (uintptr_t)finish->io, 0}};
             ke_apc_queue(finish->thread, &apc);
@@ -77,7 +92,7 @@ void io_finish_end(struct io_finish *finish, NTSTATUS status, ULONG_PTR informat
         if (port && !was_pending && file->notification & SKIP_PORT_ON_SUCCESS)
             port = NULL;
         if (port)
-            port->references++;
+            nt_object_hold(port);
         uint64_t key = file->file.completion_key;
         nt_unlock();
         if (port) {
@@ -208,7 +223,7 @@ NTSTATUS io_later_add(const struct io_later *from)
     if (later) {
         *later = *from;
         nt_lock();
-        file->file.head.references++;
+        nt_object_hold_busy(&file->file.head);
         __atomic_add_fetch(&file->pending, 1, __ATOMIC_RELAXED);
         file->file.head.signal = 0;
         nt_unlock();
@@ -229,8 +244,7 @@ NTSTATUS io_later_add(const struct io_later *from)
     }
     if (later) {
         nt_lock();
-        if (!__atomic_sub_fetch(&file->pending, 1, __ATOMIC_RELAXED))
-            file->file.head.signal = 1;
+        io_file_idle(file);
         nt_unlock();
         io_file_release(file);
     }

@@ -90,6 +90,13 @@ void io_pipe_objects(void (*visit)(struct nt_object *object))
     }
 }
 
+void io_pipe_links(void (*visit)(struct nt_object *to))
+{
+    for (struct io_pipe *pipe = nt_at(io_root()->pipes); pipe; pipe = nt_at(pipe->next))
+        if (pipe->event)
+            visit(nt_at(pipe->event));
+}
+
 static void pipes_mend(uint32_t ended)
 {
     for (struct io_pipe *pipe = nt_at(io_root()->pipes), *next; pipe; pipe = next) {
@@ -105,9 +112,29 @@ static void pipes_mend(uint32_t ended)
     }
 }
 
+void io_pipe_users_reset(void)
+{
+    for (struct io_pipe *pipe = nt_at(io_root()->pipes); pipe; pipe = nt_at(pipe->next))
+        pipe->users = 0;
+}
+
+static struct io_file *end_unheld(void)
+{
+    for (const struct io_pipe *pipe = nt_at(io_root()->pipes); pipe; pipe = nt_at(pipe->next)) {
+        struct io_file *server = nt_at(pipe->server), *client = nt_at(pipe->client);
+        if (server && !server->file.head.references)
+            return server;
+        if (client && !client->file.head.references)
+            return client;
+    }
+    return NULL;
+}
+
 /* After a killed owner of the lock: an end whose handles are gone was being closed. */
 void io_pipe_repair(void)
 {
+    for (struct io_file *file; (file = end_unheld());)
+        io_file_lose(file);
     pipes_mend(0);
 }
 
@@ -209,6 +236,7 @@ static NTSTATUS instance_add(struct making *making, struct io_file *file, int fd
         pipe->next = root->pipes;
         OB_ORDER();
         root->pipes = ref;
+        nt_object_settle(event);
         turn_tell();
     } else if (!status) {
         status = STATUS_INSUFFICIENT_RESOURCES;

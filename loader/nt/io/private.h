@@ -106,6 +106,10 @@ NTSTATUS io_record_attach(struct io_file *file, uint64_t device, uint64_t serial
 void io_record_detach(struct io_file *file);                  /* lock held; deletes the file where that is due */
 NTSTATUS io_record_set_deleting(struct io_file *file, bool deleting);
 void io_record_objects(void (*visit)(struct nt_object *object)); /* lock held */
+void io_file_abandoned(struct nt_object *object); /* lock held: an operation under way has ended */
+void io_file_lose(struct io_file *file);                /* likewise: nothing holds it */
+void io_pipe_users_reset(void);                         /* likewise */
+void io_pipe_links(void (*visit)(struct nt_object *to)); /* lock held */
 void io_pipe_objects(void (*visit)(struct nt_object *object)); /* lock held */
 void io_record_repair(void);                                  /* lock held */
 void io_pipe_repair(void);                                    /* lock held */

@@ -225,7 +225,10 @@ static void record_mend(struct io_record *record)
         next = nt_at(file->next);
         if (!file->file.head.handles && !file->opener) {
             bool last = !next && nt_at(record->files) == file;
-            io_record_detach(file);
+            if (file->file.head.references)
+                io_record_detach(file);
+            else
+                io_file_lose(file);
             if (last)
                 return;
         }

@@ -279,6 +279,8 @@ static NTSTATUS completion_set(struct io_file *file, const void *guest)
     if (file->file.completion) {
         status = STATUS_INVALID_PARAMETER;
     } else {
+        nt_object_settle(port);
+        OB_ORDER();
         file->file.completion = nt_ref_of(port);
         file->file.completion_key = completion.key;
     }

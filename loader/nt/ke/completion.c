@@ -157,7 +157,7 @@ static NTSTATUS take(HANDLE handle, struct entry *entries, ULONG room, ULONG *co
         nt_unlock();
         return status;
     }
-    object->references++;
+    nt_object_hold(object);
     struct ke_wait wait = {KE_WAIT_PACKET, &object, 1, false, alertable, timeout};
     status = ke_wait(&wait);
     nt_lock();
@@ -168,7 +168,7 @@ static NTSTATUS take(HANDLE handle, struct entry *entries, ULONG room, ULONG *co
         for (; *count < room && object->signal > 0; object->signal--)
             packet_pop(port, &entries[(*count)++]);
     }
-    ob_object_unreference(object);
+    nt_object_drop(object);
     nt_unlock();
     return status;
 }

@@ -28,8 +28,10 @@ static struct nt_object *default_event(void)
     static nt_ref event;
     if (!event) {
         event = ob_ref(ob_object_new(NT_KEYED_EVENT, sizeof(struct nt_object)));
-        if (event)
+        if (event) {
             keyed_init(ob_at(event), NULL);
+            ob_journal_add(ob_at(event));
+        }
     }
     return ob_at(event);
 }

@@ -79,6 +79,7 @@ struct nt_thread_object *ke_self(void);
 /* For the repair: links a block that still has its object and its reference; ends a wait whose waker was killed. */
 void ke_block_relink(struct nt_wait_block *block);
 void ke_wake_finish(struct nt_thread_object *thread);
+void ke_thread_links(struct nt_object *object, void (*visit)(struct nt_object *to)); /* nt_type_links */
 
 /* A point in time on one of two clocks. */
 struct ke_time { struct ob_timespec at; bool realtime; };

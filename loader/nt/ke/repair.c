@@ -4,6 +4,18 @@
  * stored before that began: the waking is finished. */
 #include "loader/nt/ke/objects.h"
 
+void ke_thread_links(struct nt_object *object, void (*visit)(struct nt_object *to))
+{
+    struct nt_thread_object *thread = (struct nt_thread_object *)object;
+    if (thread->process)
+        visit(nt_at(thread->process));
+    if (thread->held)
+        visit(object);
+    for (uint32_t i = 0; i < thread->wait_count; i++)
+        if (thread->blocks[i].object)
+            visit(nt_at(thread->blocks[i].object));
+}
+
 static void threads_visit(void (*visit)(struct nt_thread_object *thread))
 {
     uint32_t index = 0;

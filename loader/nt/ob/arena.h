@@ -18,7 +18,7 @@ struct ob_name_table {
 };
 
 #define OB_ARENA_NAME "nt-arena" /* what /proc calls its file */
-enum { OB_ARENA_MAGIC = 0x626f746e, OB_ARENA_VERSION = 2 };
+enum { OB_ARENA_MAGIC = 0x626f746e, OB_ARENA_VERSION = 3 };
 
 /* Page 0 of the arena. Fixed-width fields only: 32- and 64-bit processes share it. */
 struct ob_arena {
@@ -38,6 +38,8 @@ struct ob_arena {
     nt_ref roots[NT_ROOT_COUNT];
     uint64_t session;                /* random: the session's name */
     uint32_t turns;                  /* goes up with each time the lock was held: for who reads without it (view.h) */
+    nt_ref journals;                 /* of all processes (ob/hold.c) */
+    uint32_t mark;                   /* of the last walk through all objects */
     uint32_t pad;
     nt_ref free[OB_CLASS_COUNT];     /* by size class, linked through the first word */
     uint32_t first_names[2 + OB_NAME_BUCKETS]; /* the first struct ob_name_table */
@@ -62,8 +64,10 @@ extern void (*ob_lock_repair)(uint32_t dead_owner);
 void ob_repair(uint32_t dead_owner);
 /* The part of it that concerns waits (ke/repair.c). */
 void ke_repair(void);
-/* Every object that a handle, an ID or a name leads to, some more than once. */
+/* Every object that somebody in the arena knows of, once (ob/visit.c). */
 void ob_objects_visit(void (*visit)(struct nt_object *object));
+/* Tells every object's count of references anew, from what holds them. */
+void ob_references_recount(void);
 /* A thread to be woken when this one lets the lock go, so that it does not run into the held lock. */
 void ob_wake_later(uint32_t *futex);
 long ob_futex_wake(uint32_t *word, int count);
@@ -79,6 +83,20 @@ struct nt_object *ob_object_new(enum nt_type type, uint32_t size);
 void ob_object_unreference(struct nt_object *object);
 /* One handle less: at the last one the name goes, unless the object is permanent. */
 void ob_object_handle_closed(struct nt_object *object);
+
+/* ---- what processes hold (ob/hold.c, lock held) --------------------------------------------------- */
+
+enum { OB_JOURNAL_ROOM = 60 };
+struct ob_journal {
+    nt_ref next;
+    uint32_t process;                /* Linux process ID; 0: nobody's */
+    uint32_t taken;                  /* a thread writes here first */
+    uint32_t count;
+    nt_ref held[OB_JOURNAL_ROOM];    /* 0: given back before a later one; the lowest bit: busy */
+};
+void ob_journal_add(struct nt_object *object);         /* a new object's one reference */
+void ob_journals_give_back(uint32_t process);          /* of a Linux process that is gone */
+void ob_journals_visit(void (*visit)(struct nt_object *object, bool busy));
 
 /* ---- names (lock held) --------------------------------------------------------------------------- */
 

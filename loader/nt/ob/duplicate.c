@@ -113,7 +113,7 @@ static NTSTATUS take(const struct nt_process_object *source, HANDLE handle, stru
     if (status)
         copy->object = NULL;
     else
-        copy->object->references++;
+        nt_object_hold(copy->object);
     nt_unlock();
     return status || copy->source_fd < 0 || is_own(source) ? status
            : ob_descriptor_take(source, handle, copy->object, copy->source_fd, &copy->fd);

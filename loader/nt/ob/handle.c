@@ -299,7 +299,7 @@ NTSTATUS nt_handle_object(HANDLE handle, enum nt_type type, ACCESS_MASK wanted, 
     nt_lock();
     NTSTATUS status = ob_handle_find(handle, type, wanted, object, fd, granted);
     if (!status)
-        (*object)->references++;
+        nt_object_hold(*object);
     nt_unlock();
     return status;
 }

@@ -98,7 +98,7 @@ struct nt_object *nt_id_object(uint32_t id, enum nt_type type)
     nt_lock();
     struct nt_object *object = ob_id_find(id, type);
     if (object)
-        object->references++;
+        nt_object_hold(object);
     nt_unlock();
     return object;
 }

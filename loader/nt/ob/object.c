@@ -74,7 +74,7 @@ struct nt_object *ob_object_new(enum nt_type type, uint32_t size)
     if (!ref)
         return NULL;
     struct nt_object *object = ob_at(ref);
-    object->type = type;
+    object->type = (uint16_t)type;
     object->references = 1;
     object->size = size;
     return object;
@@ -115,6 +115,8 @@ NTSTATUS nt_object_create(enum nt_type type, uint32_t size, struct nt_object **o
 {
     nt_lock();
     *out = ob_object_new(type, size);
+    if (*out)
+        ob_journal_add(*out);
     nt_unlock();
     return *out ? STATUS_SUCCESS : STATUS_INSUFFICIENT_RESOURCES;
 }
@@ -122,14 +124,14 @@ NTSTATUS nt_object_create(enum nt_type type, uint32_t size, struct nt_object **o
 void nt_object_reference(struct nt_object *object)
 {
     nt_lock();
-    object->references++;
+    nt_object_hold(object);
     nt_unlock();
 }
 
 void nt_object_release(struct nt_object *object)
 {
     nt_lock();
-    ob_object_unreference(object);
+    nt_object_drop(object);
     nt_unlock();
 }
 

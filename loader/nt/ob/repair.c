@@ -2,11 +2,11 @@
  *
  * What was being done is at worst half done, in the order that OB_ORDER laid down: names are true as far as the hash
  * chains hold them, handles as far as their entries do, IDs as far as theirs. Whatever can be told from these is told
- * anew here. A block or a reference of the dead owner may be lost for good; nothing that lives is. */
+ * anew here, counts of references among it. A block that the dead owner had in hand may be lost for good; nothing that lives
+ * is, and nothing lives for the sake of the dead. */
 #include "loader/nt/ob/arena.h"
 
 void (*nt_root_repair[NT_ROOT_COUNT])(void);
-void (*nt_root_objects[NT_ROOT_COUNT])(void (*visit)(struct nt_object *object));
 
 static void tables_visit(void (*visit)(struct nt_object *object))
 {
@@ -30,28 +30,6 @@ static void names_visit(void (*visit)(struct ob_name *name))
             at = name->next[table->side]; /* the visitor may remove it */
             visit(name);
         }
-}
-
-static void (*visit_of_object)(struct nt_object *object);
-
-static void name_objects_visit(struct ob_name *name)
-{
-    visit_of_object(ob_at(name->object));
-    visit_of_object(ob_at(name->directory));
-}
-
-void ob_objects_visit(void (*visit)(struct nt_object *object))
-{
-    uint32_t index = 0;
-    struct nt_object *object;
-    tables_visit(visit);
-    while ((object = ob_id_next(&index)))
-        visit(object);
-    visit_of_object = visit;
-    names_visit(name_objects_visit);
-    for (int i = 0; i < NT_ROOT_COUNT; i++)
-        if (nt_root_objects[i] && *nt_arena_root(i))
-            nt_root_objects[i](visit);
 }
 
 /* ---- names ------------------------------------------------------------------------------------------- */
@@ -111,6 +89,26 @@ static void processes_repair(void)
     }
 }
 
+/* ---- what nothing holds ------------------------------------------------------------------------------- */
+
+/* Processes and threads that were being destroyed still have their IDs: their end is gone through again. */
+static void unheld_destroy(void)
+{
+    uint32_t index = 0;
+    for (struct nt_object *object; (object = ob_id_next(&index));)
+        if (!object->references) {
+            object->references = 1;
+            ob_object_unreference(object);
+        }
+}
+
+/* Files know by themselves (io/record.c); of others, what comes of the last handle's end may come twice. */
+static void closing_finish(struct nt_object *object)
+{
+    if (!object->handles && object->type != NT_FILE && nt_type_closed[object->type])
+        nt_type_closed[object->type](object);
+}
+
 void ob_repair(uint32_t dead_owner)
 {
     (void)dead_owner;
@@ -120,9 +118,12 @@ void ob_repair(uint32_t dead_owner)
     tables_visit(handle_count);
     ob_arena->name_count = 0;
     names_visit(name_tell);
+    ob_references_recount(); /* from here on what goes to zero ends as it would have */
     ke_repair();
     for (int i = 0; i < NT_ROOT_COUNT; i++)
         if (nt_root_repair[i] && *nt_arena_root(i))
             nt_root_repair[i]();
     names_visit(name_remove_unused);
+    ob_objects_visit(closing_finish);
+    unheld_destroy();
 }

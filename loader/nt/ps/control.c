@@ -84,7 +84,7 @@ static NTSTATUS control_send(uint32_t event, uint32_t group)
         while ((object = ob_id_next(&index)) && !(nt_ps_on_console(object) && (!group || nt_ps_group((struct nt_process_object *)object) == group)))
             continue;
         if (object)
-            object->references++;
+            nt_object_hold(object);
         nt_unlock();
         if (!object)
             break;

@@ -69,6 +69,7 @@ void ps_process_end(struct nt_process_object *process, NTSTATUS status)
     threads_end(process);
     ob_handles_close_all(&process->handle_table);
     unborn_end(process);
+    ob_journals_give_back(process->host_pid);
     nt_io_process_ended(process->id);
     nt_mm_process_ended(process->id);
     if (nt_job_process_ended)

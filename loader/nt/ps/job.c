@@ -210,11 +210,21 @@ static void job_destroy(struct nt_object *object)
         nt_object_unreference(nt_at(job->parent));
 }
 
+static void job_links(struct nt_object *object, void (*visit)(struct nt_object *to))
+{
+    struct ps_job *job = (struct ps_job *)object;
+    if (job->port)
+        visit(nt_at(job->port));
+    if (job->parent)
+        visit(nt_at(job->parent));
+}
+
 /* Before anything runs: this process may close what others made. */
 __attribute__((constructor)) static void hooks_set(void)
 {
     nt_type_closed[NT_JOB] = job_closed;
     nt_type_destroy[NT_JOB] = job_destroy;
+    nt_type_links[NT_JOB] = job_links;
     nt_job_process_ended = process_ended;
     nt_close_after = nt_job_end_self;
 }

@@ -158,7 +158,7 @@ static NTSTATUS job_get(HANDLE handle, ACCESS_MASK access, struct ps_job **job)
     else if (!(object = nt_at(((struct nt_process_object *)nt_at(nt_process.object))->job)))
         status = STATUS_ACCESS_DENIED;
     if (!status)
-        object->references++;
+        nt_object_hold(object);
     nt_unlock();
     *job = (struct ps_job *)object;
     return status;

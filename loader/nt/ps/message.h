@@ -12,7 +12,7 @@ enum ps_operation {
     PS_FD_SEND,         /* argument 0: a descriptor; the answer brings a copy */
     PS_FD_TAKE,         /* with a descriptor; argument 0 of the answer: its number there */
     PS_FD_CLOSE,        /* argument 0 */
-    PS_THREAD_CREATE,   /* start, parameter, flags, commit, reserve; answer: thread */
+    PS_THREAD_CREATE,   /* start, parameter, flags, commit, reserve, who asks; answer: thread, with a reference */
     PS_THREAD_END,      /* thread; argument 0: exit status */
     PS_THREAD_SUSPEND,  /* thread; answer: argument 0, the count before */
     PS_CONTEXT_GET,     /* thread; data: a context of its width, whose flags say what is wanted; the answer in its place */

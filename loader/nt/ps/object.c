@@ -24,6 +24,31 @@ static void process_destroy(struct nt_object *object)
     nt_arena_free(process->image_path, process->image_path_size);
 }
 
+static void process_links(struct nt_object *object, void (*visit)(struct nt_object *to))
+{
+    struct nt_process_object *process = (struct nt_process_object *)object;
+    if (process->held)
+        visit(object);
+    if (process->job)
+        visit(nt_at(process->job));
+}
+
+/* The maker's reference becomes the object's own, which its end gives back. */
+static void self_hold(struct nt_object *object, uint32_t *held)
+{
+    nt_lock();
+    nt_object_settle(object);
+    OB_ORDER();
+    *held = 1;
+    nt_unlock();
+}
+
+/* Before anything runs: any process may have to tell the counts anew. */
+__attribute__((constructor)) static void hooks_set(void)
+{
+    nt_type_links[NT_PROCESS] = process_links;
+}
+
 void ps_types_open(void)
 {
     nt_type_destroy[NT_THREAD] = thread_destroy;
@@ -40,11 +65,11 @@ NTSTATUS ps_process_new(uint32_t life, struct nt_process_object **out)
     process->life = life;
     process->creator = nt_process.object;
     process->parent_id = nt_process.id;
-    process->held = 1;
     process->exit_status = STATUS_PENDING;
     process->created = nt_time_now();
     process->id = nt_id_allocate(nt_ref_of(object));
     if (process->id) {
+        self_hold(object, &process->held);
         nt_tell_process("created", object, process->parent_id, process->id, STATUS_PENDING);
         return STATUS_SUCCESS;
     }
@@ -59,14 +84,17 @@ NTSTATUS ps_thread_new(struct nt_process_object *process, struct nt_thread_objec
     if (status)
         return status;
     struct nt_thread_object *thread = *out = (struct nt_thread_object *)object;
-    nt_object_reference(&process->head);
+    nt_lock();
+    process->head.references++;
+    OB_ORDER();
     thread->process = nt_ref_of(process);
+    nt_unlock();
     thread->process_id = process->id;
-    thread->held = 1;
     thread->exit_status = STATUS_PENDING;
     thread->created = nt_time_now();
     thread->id = nt_id_allocate(nt_ref_of(object));
     if (thread->id) {
+        self_hold(object, &thread->held);
         nt_tell_process("created", object, process->id, thread->id, STATUS_PENDING);
         return STATUS_SUCCESS;
     }

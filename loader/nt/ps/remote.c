@@ -18,7 +18,7 @@ static struct nt_thread_object *thread_open(nt_ref ref)
         if (ob_ref(object) == ref && object->type == NT_THREAD && ((struct nt_thread_object *)object)->process == nt_process.object)
             thread = (struct nt_thread_object *)object;
     if (thread)
-        thread->head.references++;
+        nt_object_hold(&thread->head);
     nt_unlock();
     return thread;
 }
@@ -35,10 +35,14 @@ static NTSTATUS thread_create(struct ps_message *message)
     struct nt_object *object = &thread->object->head;
     nt_object_reference(object);
     status = ps_thread_begin(thread);
-    if (status)
-        nt_object_release(object);
-    else
+    if (!status)
         message->thread = nt_ref_of(object);
+    nt_lock();
+    if (status)
+        nt_object_drop(object);
+    else
+        nt_object_hand(object, (uint32_t)message->argument[5]);
+    nt_unlock();
     return status;
 }
 

@@ -149,7 +149,7 @@ void ps_watch_poke(void)
     struct nt_process_object *watcher = ob_at(ob_arena->watcher);
     if (!watcher)
         watcher = ob_at(nt_process.object);
-    watcher->head.references++;
+    nt_object_hold(&watcher->head);
     nt_unlock();
     ps_tell(watcher, PS_POKE);
     nt_object_release(&watcher->head);

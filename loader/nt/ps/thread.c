@@ -378,7 +378,7 @@ NTSTATUS ps_thread_begin(struct nt_thread *thread)
 static NTSTATUS thread_create_other(const struct nt_process_object *owner, const struct ps_start *start, struct nt_thread_object **out)
 {
     struct ps_message message = {.operation = PS_THREAD_CREATE,
-                                 .argument = {start->start, start->parameter, start->flags, start->commit, start->reserve}};
+                                 .argument = {start->start, start->parameter, start->flags, start->commit, start->reserve, nt_process.id}};
     NTSTATUS status = nt_ask ? nt_ask(owner, &message, -1, NULL) : STATUS_PROCESS_IS_TERMINATING;
     *out = nt_at(message.thread); /* with a reference, ours now */
     return status;

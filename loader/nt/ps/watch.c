@@ -191,7 +191,7 @@ static void impatience(const struct watched *one)
     struct nt_process_object *process = ob_at(one->process);
     bool late = !is_gone(one) && process->life == NT_PROCESS_ENDING && nt_time_now() - process->ended > END_PATIENCE;
     if (late)
-        process->head.references++;
+        nt_object_hold(&process->head);
     nt_unlock();
     if (!late)
         return;
