@@ -86,8 +86,8 @@ WINDOWS  := $(COMMON) -g -O2 -D_WIN32_WINNT=0x0601 -DUNICODE -D_UNICODE -DWIN32_
 
 FLAGS_windows64 := $(WINDOWS)
 FLAGS_windows32 := $(WINDOWS)
-FLAGS_host64 := $(HOST) -O2 -fPIE
-FLAGS_host32 := $(HOST) -O2 -m32 -fno-pie
+FLAGS_host64 := $(HOST) -O2 -fPIE -fdata-sections
+FLAGS_host32 := $(HOST) -O2 -m32 -fno-pie -fdata-sections
 FLAGS_guest64 := $(GUEST)
 FLAGS_guest32 := $(GUEST)
 
@@ -144,28 +144,33 @@ endef
 
 # Programs -----------------------------------------------------------------------------------------------------
 
+# Small variables side by side, apart from the large tables: a start then touches a handful of pages of zeroes, not forty.
+LINK_SORTED := -Wl,--sort-section=alignment
 # Statically linked: a dynamic linker's share of the start would cost more than the rest of the host together.
 # Position-independent, so that the fixed places of guest images below stay free.
-LINK_host64 := -static-pie
+LINK_host64 := -static-pie $(LINK_SORTED)
 # What reads JSON again, for `peload compare`; the other programs only write it.
 JANSSON := $(shell $(HOST_CC) -print-file-name=libjansson.a)
 # The 32-bit host lies above the 2 GiB that belong to the guest.
-LINK_host32 := -m32 -static -no-pie -Wl,-Ttext-segment=0xe0000000
+LINK_host32 := -m32 -static -no-pie $(LINK_SORTED) -Wl,-Ttext-segment=0xe0000000
+# What only a host program on musl has.
+MUSL_SOURCES := $(call sources,loader/host/linux/musl/*.c)
 # With musl the 64-bit host has a fixed place, too, above all that guests get: nothing is then to be relocated at its start.
 # Its code is still position-independent, because addresses do not fit into 32 bits there; for the same reason the linker
 # may not shorten how they are loaded, and musl's start gets a nearby address for a table that only shared objects have.
 ifeq ($(HOST_LIBC64),musl)
-LINK_host64 := -Wl,-Ttext-segment=0x7e5500000000 -Wl,--no-relax -Wl,--defsym=_DYNAMIC=main \
+LINK_host64 := $(LINK_SORTED) -Wl,-Ttext-segment=0x7e5500000000 -Wl,--no-relax -Wl,--defsym=_DYNAMIC=main \
   $(call musl_link,$(MUSL64))
 LIBS_host64 := $(JANSSON) $(call musl_libs,$(MUSL64))
 # Debian built jansson for glibc; what its fortified calls want beyond the C standard is this file's.
-MUSL_SOURCES := loader/inspect/compare/musl/fortify.c
+MUSL64_SOURCES := loader/inspect/compare/musl/fortify.c $(MUSL_SOURCES)
 else
 LIBS_host64 := $(JANSSON)
 endif
 ifeq ($(HOST_LIBC32),musl)
 LINK_host32 += $(call musl_link,$(MUSL32))
 LIBS_host32 := $(call musl_libs,$(MUSL32))
+MUSL32_SOURCES := $(MUSL_SOURCES)
 endif
 
 LINK_windows := -municode -static -Wl,--no-insert-timestamp
@@ -250,13 +255,13 @@ $(shell mkdir -p $(BUILD)/kernel-headers && cd $(BUILD)/kernel-headers && \
   ln -sfn /usr/include/$$($(HOST_CC) -print-multiarch)/asm asm && \
   ln -sfn /usr/include/jansson.h jansson.h && ln -sfn /usr/include/jansson_config.h jansson_config.h)
 $(foreach l,$(LANES),$(eval $(call lane,$l)))
-$(eval $(call program,$(BUILD)/peload,host64,$(HOST64_SOURCES) $(MUSL_SOURCES)))
+$(eval $(call program,$(BUILD)/peload,host64,$(HOST64_SOURCES) $(MUSL64_SOURCES)))
 $(eval $(call program,$(BUILD)/peload.exe,windows64,$(PROGRAM64_SOURCES)))
 $(eval $(call child_dll,$(BUILD)/peload64.dll,64,$(PROGRAM64_SOURCES)))
 $(eval $(call guest_dll,$(BUILD)/ldr64.dll,guest64,$(LDR64_SOURCES),$(wildcard loader/ldr/*.def loader/ldr/x64/*.def),$(BASE_ldr64)))
 $(foreach n,$(DLL_NAMES),$(eval $(call small_dll,$(BUILD)/dlls64,guest64,$n)))
 ifeq ($(PELOAD32),1)
-$(eval $(call program,$(BUILD)/peload32,host32,$(HOST32_SOURCES)))
+$(eval $(call program,$(BUILD)/peload32,host32,$(HOST32_SOURCES) $(MUSL32_SOURCES)))
 $(eval $(call program,$(BUILD)/peload32.exe,windows32,$(PROGRAM32_SOURCES)))
 $(eval $(call child_dll,$(BUILD)/peload32.dll,32,$(PROGRAM32_SOURCES)))
 $(eval $(call guest_dll,$(BUILD)/ldr32.dll,guest32,$(LDR32_SOURCES),$(wildcard loader/ldr/*.def loader/ldr/x86/*.def),$(BASE_ldr32)))

@@ -170,9 +170,9 @@ static uint64_t resolve(struct search *search, struct step step)
             if (own)
                 return own;
         }
-        bool there = exporter->has_exports &&
-                     (step.name ? pe_export_by_name(&exporter->exports, step.name, step.name_len, step.number, &found)
-                                : pe_export_by_ordinal(&exporter->exports, step.number, &found));
+        const struct pe_exports *exports = ld_exports(exporter, NULL);
+        bool there = exports && (step.name ? pe_export_by_name(exports, step.name, step.name_len, step.number, &found)
+                                           : pe_export_by_ordinal(exports, step.number, &found));
         if (!there)
             return symbol_fails(search, &step,
                                 step.name ? LD_STATUS_ENTRYPOINT_NOT_FOUND : LD_STATUS_ORDINAL_NOT_FOUND,

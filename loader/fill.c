@@ -2,8 +2,9 @@
  *
  * Nothing here is needed twice, and calls into the system and first touches of pages are what a start costs. So it is
  * decided first which regions will be written before the image runs: those get write rights at once, the others are
- * mapped with their final rights and never looked at again. Neighbours that agree become one call. A host that cannot map
- * gets its bytes copied, or read straight into their place where it showed the file's beginning alone. */
+ * mapped with their final rights and never looked at again. Neighbours in image and file become one mapping, and only
+ * those change rights that differ from most: that costs a quarter of a mapping of their own. A host that cannot map gets its
+ * bytes copied, or read straight into their place where it showed the file's beginning alone. */
 #include "loader/load.h"
 #include "pe/reloc.h"
 
@@ -47,17 +48,31 @@ static bool plan_regions(struct ld_module *module)
     return true;
 }
 
+/* Bytes of the file, from where the host has shown them or out of it. */
+static enum host_result file_bytes(struct host *host, const struct host_file *file, uint64_t off, void *to, uint64_t size)
+{
+    struct pe_span shown;
+    assert(off <= file->size && size <= file->size - off);
+    if (!pe_span_slice((struct pe_span){file->bytes, file->there}, off, size, &shown))
+        return host->file_read(host, file, off, to, size);
+    memcpy(to, shown.data, (size_t)size);
+    return HOST_OK;
+}
+
 /* What stands behind the region's bytes in their last file page, and must read zero in the image, is often zero
  * already. Asking costs a read, clearing costs a copy of the page. */
-static bool tail_is_dirty(const struct ld_module *module, const struct pe_region *plan)
+static enum host_result tail_check(struct host *host, const struct ld_module *module, struct ld_region *region)
 {
-    uint64_t at = plan->raw_off.value + plan->raw_size, end = at + plan->tail;
-    if (end > module->file.size)
-        end = module->file.size;
-    for (; at < end; at++)
-        if (module->file.bytes[at])
-            return true;
-    return false;
+    uint8_t bytes[LD_PAGE];
+    const struct pe_region *plan = &region->plan;
+    uint64_t at = (uint64_t)plan->raw_off.value + plan->raw_size, size = at < module->file.size ? module->file.size - at : 0;
+    if (size > plan->tail)
+        size = plan->tail;
+    assert(size <= sizeof(bytes));
+    enum host_result result = size ? file_bytes(host, &module->file, at, bytes, size) : HOST_OK;
+    for (uint64_t i = 0; i < size && result == HOST_OK && !region->dirty; i++)
+        region->dirty = bytes[i] != 0;
+    return result;
 }
 
 /* A region is mapped where pages of file and image coincide, and copied elsewhere. Headers that must be written too
@@ -81,41 +96,51 @@ static void will_be_written(struct ld_module *module, uint64_t rva)
 
 /* Only a hint that saves calls later: what it misses, ld_module_writable opens when the time comes. Errors in the
  * tables are therefore left to the phases that act on them. */
-static void expect_writes(struct ld_module *module)
+static enum host_result expect_writes(struct host *host, struct ld_module *module)
 {
-    const struct pe_image *source = &module->source;
-    const struct pe_directory *iat = &source->directory[PE_DIRECTORY_IAT];
+    const struct pe_directory *iat = &module->source.directory[PE_DIRECTORY_IAT];
     if (iat->size && !module->no_resolve)
         will_be_written(module, iat->rva.value);
     if (!module->moved)
-        return;
+        return HOST_OK;
 
     struct pe_reloc_block block;
     struct pe_error error = {0};
     will_be_written(module, 0); /* ImageBase in the headers */
-    pe_reloc_blocks_begin(&block, source);
+    if (module->file.there < module->file.size) {
+        enum host_result result = host->file_view(host, &module->file);
+        if (result != HOST_OK)
+            return result;
+        module->source.bytes = (struct pe_span){module->file.bytes, module->file.size};
+    }
+    pe_reloc_blocks_begin(&block, &module->source);
     while (pe_reloc_blocks_next(&block, &error))
         will_be_written(module, block.page.value);
+    return HOST_OK;
 }
 
-static void decide_rights(struct ld_module *module)
+static enum host_result decide_rights(struct host *host, struct ld_module *module)
 {
-    for (unsigned i = 0; i < module->region_count; i++) {
+    enum host_result result = HOST_OK;
+    for (unsigned i = 0; i < module->region_count && result == HOST_OK; i++) {
         struct ld_region *region = &module->regions[i];
         if (region->plan.kind == PE_REGION_GAP)
             continue;
         /* Readable in any case: tables may lie in it, and a hole in the plan must not become a fault in the loader. */
         region->rights = region->plan.rights | PE_R;
-        if (!module->is_copied && region->plan.tail && tail_is_dirty(module, &region->plan))
+        if (region->plan.tail && is_mapped(module, region))
+            result = tail_check(host, module, region);
+        if (region->dirty)
             region->rights = ld_rights_writable(region->plan.rights);
     }
-    if (!module->is_copied || module->file.there == module->file.size)
-        expect_writes(module);
+    if (result == HOST_OK && (!module->is_copied || module->file.there == module->file.size))
+        result = expect_writes(host, module);
     for (unsigned i = 0; i < module->region_count; i++) {
         struct ld_region *region = &module->regions[i];
         if (region->plan.raw_size && !is_mapped(module, region))
             region->rights = ld_rights_writable(region->plan.rights);
     }
+    return result;
 }
 
 /* ---- Acting ---- */
@@ -123,9 +148,59 @@ static void decide_rights(struct ld_module *module)
 /* May `next` be part of the call that makes `region`? */
 static bool joins(const struct ld_module *module, const struct ld_region *region, const struct ld_region *next)
 {
-    if (next->plan.kind == PE_REGION_GAP || region->rights != next->rights || is_mapped(module, region) != is_mapped(module, next))
+    if (next->plan.kind == PE_REGION_GAP || is_mapped(module, region) != is_mapped(module, next))
         return false;
-    return !is_mapped(module, region) || region->plan.raw_off.value + region->plan.size == next->plan.raw_off.value;
+    if (!is_mapped(module, region))
+        return region->rights == next->rights;
+    return region->plan.raw_off.value + region->plan.size == next->plan.raw_off.value;
+}
+
+/* Where the regions end, from `first` on, that have the same rights as it. */
+static unsigned end_of_rights(const struct ld_module *module, unsigned first, unsigned end)
+{
+    unsigned at = first + 1;
+    while (at < end && module->regions[at].rights == module->regions[first].rights)
+        at++;
+    return at;
+}
+
+/* Those rights in [first, end) that leave the fewest changes to be made. */
+static int most_frequent_rights(const struct ld_module *module, unsigned first, unsigned end)
+{
+    unsigned counts[16] = {0};
+    int best = module->regions[first].rights;
+    for (unsigned at = first; at < end; at = end_of_rights(module, at, end))
+        if (++counts[module->regions[at].rights & 15] > counts[best & 15])
+            best = module->regions[at].rights;
+    return best;
+}
+
+static uint64_t bytes_of(const struct ld_module *module, unsigned first, unsigned end)
+{
+    const struct pe_region *last = &module->regions[end - 1].plan;
+    return (uint64_t)last->rva.value + last->size - module->regions[first].plan.rva.value;
+}
+
+/* Where a file system forbids code, its pages cannot become code later: such a part is asked for anew, with its rights. */
+static enum host_result map_run(struct host *host, const struct ld_module *module, unsigned first, unsigned end, unsigned *calls)
+{
+    const struct pe_region *plan = &module->regions[first].plan;
+    const int rights = most_frequent_rights(module, first, end);
+    enum host_result result = host->vm_map(host, module->base + plan->rva.value, bytes_of(module, first, end), &module->file,
+                                           plan->raw_off.value, rights);
+    ++*calls;
+    for (unsigned at = first, next; at < end && result == HOST_OK; at = next) {
+        const struct ld_region *region = &module->regions[at];
+        next = end_of_rights(module, at, end);
+        if (region->rights == rights)
+            continue;
+        uint64_t address = module->base + region->plan.rva.value, size = bytes_of(module, at, next);
+        result = host->vm_protect(host, address, size, region->rights);
+        if (result == HOST_DENIED)
+            result = host->vm_map(host, address, size, &module->file, region->plan.raw_off.value, region->rights);
+        ++*calls;
+    }
+    return result;
 }
 
 static bool make_pages(struct loader *loader, struct ld_module *module, unsigned *calls, struct ld_error *error)
@@ -133,41 +208,28 @@ static bool make_pages(struct loader *loader, struct ld_module *module, unsigned
     struct host *host = loader->host;
     for (unsigned i = 0, end; i < module->region_count; i = end) {
         const struct ld_region *first = &module->regions[i];
+        enum host_result result;
         end = i + 1;
         if (first->plan.kind == PE_REGION_GAP)
             continue;
         while (end < module->region_count && joins(module, &module->regions[end - 1], &module->regions[end]))
             end++;
-        const struct pe_region *last = &module->regions[end - 1].plan;
-        uint64_t address = module->base + first->plan.rva.value;
-        uint64_t size = (uint64_t)last->rva.value + last->size - first->plan.rva.value;
-        enum host_result result =
-            is_mapped(module, first) ? host->vm_map(host, address, size, &module->file, first->plan.raw_off.value, first->rights)
-                             : host->vm_commit(host, address, size, first->rights);
+        if (is_mapped(module, first)) {
+            result = map_run(host, module, i, end, calls);
+        } else {
+            result = host->vm_commit(host, module->base + first->plan.rva.value, bytes_of(module, i, end), first->rights);
+            ++*calls;
+        }
         if (result != HOST_OK)
             return ld_fail_host(error, LD_FILL, module, result, "the image's memory cannot be had");
-        ++*calls;
     }
     return true;
-}
-
-/* A region's bytes, from where the host has shown them or out of the file. */
-static enum host_result copy_bytes(struct loader *loader, struct ld_module *module, const struct pe_region *plan)
-{
-    struct host *host = loader->host;
-    void *to = host->vm_at(host, module->base + plan->rva.value, plan->raw_size);
-    struct pe_span raw = {NULL, 0};
-    assert(plan->raw_size <= plan->size && plan->raw_off.value <= module->file.size &&
-           plan->raw_size <= module->file.size - plan->raw_off.value);
-    if (!pe_span_slice((struct pe_span){module->file.bytes, module->file.there}, plan->raw_off.value, plan->raw_size, &raw))
-        return host->file_read(host, &module->file, plan->raw_off.value, to, plan->raw_size);
-    memcpy(to, raw.data, (size_t)raw.size);
-    return HOST_OK;
 }
 
 /* The bytes that mapping did not bring: copied regions, and zeroes behind mapped ones. */
 static bool write_bytes(struct loader *loader, struct ld_module *module, struct ld_error *error)
 {
+    struct host *host = loader->host;
     for (unsigned i = 0; i < module->region_count; i++) {
         const struct ld_region *region = &module->regions[i];
         const struct pe_region *plan = &region->plan;
@@ -175,11 +237,12 @@ static bool write_bytes(struct loader *loader, struct ld_module *module, struct 
         if (!plan->raw_size || plan->kind == PE_REGION_GAP || plan->kind == PE_REGION_ZERO)
             continue;
         if (is_mapped(module, region)) {
-            if (plan->tail && tail_is_dirty(module, plan))
-                memset(loader->host->vm_at(loader->host, address + plan->raw_size, plan->tail), 0, plan->tail);
+            if (region->dirty)
+                memset(host->vm_at(host, address + plan->raw_size, plan->tail), 0, plan->tail);
             continue;
         }
-        enum host_result result = copy_bytes(loader, module, plan);
+        enum host_result result = file_bytes(host, &module->file, plan->raw_off.value, host->vm_at(host, address, plan->raw_size),
+                                             plan->raw_size);
         if (result != HOST_OK)
             return ld_fail_host(error, LD_FILL, module, result, "the file's bytes cannot be read");
     }
@@ -214,8 +277,10 @@ bool ld_fill(struct loader *loader, struct ld_module *module, struct ld_error *e
     unsigned calls = 0;
     if (!plan_regions(module))
         return ld_fail_host(error, LD_FILL, module, HOST_NO_MEMORY, "no memory for the plan");
-    module->is_copied = !loader->host->vm_map || module->file.there < module->file.size;
-    decide_rights(module);
+    module->is_copied = !loader->host->vm_map;
+    enum host_result result = decide_rights(loader->host, module);
+    if (result != HOST_OK)
+        return ld_fail_host(error, LD_FILL, module, result, "the file's bytes cannot be read");
     if (!make_pages(loader, module, &calls, error) || !write_bytes(loader, module, error))
         return false;
 
@@ -232,8 +297,7 @@ bool ld_fill(struct loader *loader, struct ld_module *module, struct ld_error *e
              .count = calls);
 
     struct pe_error broken = {0};
-    module->has_exports = pe_exports_open(&module->exports, &module->image, &broken);
-    if (!module->has_exports && broken.code != PE_NOT_FOUND && broken.code != PE_OK)
+    if (ld_traces(loader->trace, LD_FILL) && !ld_exports(module, &broken) && broken.code != PE_NOT_FOUND && broken.code != PE_OK)
         LD_TRACE(loader->trace, LD_FILL, .verb = "ignored", .module = module->name, .name = "exports",
                  .detail = broken.text);
     return true;

@@ -176,31 +176,34 @@ bool ld_find_again(struct loader *loader, const char *name, const struct ld_modu
     return false;
 }
 
-/* By its beginning, where the host would rather not show all of a file. What that does not suffice for, and whatever looks
- * broken, is judged by the whole of it. */
-static bool open_source(struct loader *loader, struct ld_module *module, struct ld_error *error)
+enum host_result ld_source_open(struct host *host, const char *path, struct host_file *file, struct pe_image *source,
+                                struct pe_error *error)
 {
-    struct host *host = loader->host;
     for (bool by_part = host->file_open_part;; by_part = false) {
-        struct pe_error pe = {0};
-        enum host_result result = (by_part ? host->file_open_part : host->file_open)(host, module->path, &module->file);
+        enum host_result result = (by_part ? host->file_open_part : host->file_open)(host, path, file);
         if (result != HOST_OK) {
-            memset(&module->file, 0, sizeof(module->file));
-            return ld_fail_host(error, LD_OPEN, module, result, "the file cannot be opened");
+            memset(file, 0, sizeof(*file));
+            return result;
         }
-        struct pe_span bytes = {module->file.bytes, module->file.there};
-        if (module->file.there == module->file.size)
-            return pe_open(&module->source, bytes, PE_FORM_FILE, &pe) || ld_fail_pe(error, LD_OPEN, module, &pe);
-        if (pe_open_part(&module->source, bytes, module->file.size, &pe))
-            return true;
-        host->file_close(host, &module->file);
+        struct pe_span bytes = {file->bytes, file->there};
+        if (file->there == file->size) {
+            pe_open(source, bytes, PE_FORM_FILE, error);
+            return HOST_OK;
+        }
+        if (pe_open_part(source, bytes, file->size, error))
+            return HOST_OK;
+        host->file_close(host, file);
     }
 }
 
 bool ld_open(struct loader *loader, struct ld_module *module, struct ld_error *error)
 {
-    if (!open_source(loader, module, error))
-        return false;
+    struct pe_error pe = {0};
+    enum host_result result = ld_source_open(loader->host, module->path, &module->file, &module->source, &pe);
+    if (result != HOST_OK)
+        return ld_fail_host(error, LD_OPEN, module, result, "the file cannot be opened");
+    if (pe.code != PE_OK)
+        return ld_fail_pe(error, LD_OPEN, module, &pe);
 
     uint16_t wanted = loader->machine ? loader->machine : loader->first->source.machine; /* its own where it is alone */
     if (module->source.machine != wanted) {

@@ -45,9 +45,11 @@ struct host {
     void (*file_close)(struct host *host, struct host_file *file);
     /* For a host to which showing a whole file costs more than reading what is wanted of it: only its beginning is shown
      * then, and bytes [off, off + size), which the file has, are read to `to`, into pages that nobody has touched yet for
-     * the most part. Both NULL: this host has no use for them. */
+     * the most part. Both NULL: this host has no use for them. file_view shows the whole of such a file after all,
+     * elsewhere; only a host that maps needs it. */
     enum host_result (*file_open_part)(struct host *host, const char *path, struct host_file *file);
     enum host_result (*file_read)(struct host *host, const struct host_file *file, uint64_t off, void *to, uint64_t size);
+    enum host_result (*file_view)(struct host *host, struct host_file *file);
     /* The path of `name` in `folder`, exact spelling first, then without regard to case.
      * Writes at most `room` bytes with NUL. HOST_NOT_FOUND: neither. */
     enum host_result (*file_find)(struct host *host, const char *folder, const char *name, char *path, size_t room);
@@ -60,7 +62,7 @@ struct host {
      * file's end in its last page are zero. NULL: the host cannot, inside a reservation; everything is copied. */
     enum host_result (*vm_map)(struct host *host, uint64_t address, uint64_t size, const struct host_file *file,
                                uint64_t off, int rights);
-    /* Zero pages. */
+    /* Zero pages, where a reservation has nothing yet. */
     enum host_result (*vm_commit)(struct host *host, uint64_t address, uint64_t size, int rights);
     enum host_result (*vm_protect)(struct host *host, uint64_t address, uint64_t size, int rights);
     /* Gives a whole reservation back. */

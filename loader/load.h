@@ -16,6 +16,11 @@ bool ld_find_again(struct loader *loader, const char *name, const struct ld_modu
                    size_t room, struct ld_error *error);
 #define LD_PATH_ROOM 4096u
 bool ld_open(struct loader *loader, struct ld_module *module, struct ld_error *error);  /* in find.c: open, pe_open, machine check */
+/* Opens a file and validates its headers: by its beginning, where the host would rather not show all of it; what that does not
+ * suffice for, and whatever looks broken, is judged by the whole of it. HOST_OK: it is open, and error->code is PE_OK or says
+ * what is wrong with it. Else nothing is open, and *file all zero. */
+enum host_result ld_source_open(struct host *host, const char *path, struct host_file *file, struct pe_image *source,
+                                struct pe_error *error);
 bool ld_place(struct loader *loader, struct ld_module *module, struct ld_error *error);
 bool ld_fill(struct loader *loader, struct ld_module *module, struct ld_error *error);
 bool ld_relocate(struct loader *loader, struct ld_module *module, struct ld_error *error);

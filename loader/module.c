@@ -81,6 +81,16 @@ static void give_tls_slot_back(struct loader *loader, struct ld_module *module)
     }
 }
 
+const struct pe_exports *ld_exports(const struct ld_module *module, struct pe_error *broken)
+{
+    struct ld_module *asked = (struct ld_module *)(uintptr_t)module; /* it only remembers the answer */
+    struct pe_error ignored = {0};
+    if (!module->exports_asked)
+        asked->has_exports = pe_exports_open(&asked->exports, &module->image, broken ? broken : &ignored);
+    asked->exports_asked = true;
+    return module->has_exports ? &module->exports : NULL;
+}
+
 void ld_module_free(struct loader *loader, struct ld_module *module)
 {
     struct host *host = loader->host;

@@ -25,6 +25,7 @@ struct ld_error {
 struct ld_region {
     struct pe_region plan;
     int rights; /* as mapped now; protect makes it plan.rights */
+    bool dirty; /* behind its bytes, where zeroes belong, the last file page has something else */
 };
 
 enum ld_state { LD_NEW, LD_FILLED, LD_BOUND, LD_READY, LD_INITIALISING, LD_RUNNING, LD_GONE };
@@ -51,7 +52,9 @@ struct ld_module {
     struct ld_region *regions;      /* malloc'd plan, rising RVA */
     unsigned region_count;
     bool is_copied;                 /* nothing of it is mapped from the file */
-    bool has_exports;
+
+    /* exports: through ld_exports alone */
+    bool exports_asked, has_exports;
     struct pe_exports exports;
 
     /* relocate */
@@ -148,6 +151,9 @@ struct loader {
      * each look-up is told. NULL: there is no such memory. */
     bool (*recall)(struct loader *loader, struct ld_module *module, struct ld_bindings *found);
 
+    /* manifest: known from an earlier run with the same file, that it has none. NULL: there is no such memory. */
+    bool (*plain)(struct loader *loader, const struct ld_module *module);
+
     /* tls: slots in use, rising; slot 0 is the first module's. */
     struct ld_module **tls_modules; /* malloc'd; NULL entry: free slot */
     unsigned tls_count;
@@ -175,6 +181,9 @@ struct loader {
 
 struct ld_module *ld_module_new(struct loader *loader, const char *path); /* appended to the list; NULL: no memory */
 void ld_module_free(struct loader *loader, struct ld_module *module);     /* unlinks, unmaps, closes, frees */
+/* The export table, opened when it is first asked for: DLLs that are bound from memory never are. NULL: none, or *broken
+ * (may be NULL, too) says what is wrong with it. */
+const struct pe_exports *ld_exports(const struct ld_module *module, struct pe_error *broken);
 /* By base name without regard to ASCII case. NULL: not loaded. */
 struct ld_module *ld_module_by_name(const struct loader *loader, const char *name);
 struct ld_module *ld_module_by_address(const struct loader *loader, uint64_t address);

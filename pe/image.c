@@ -351,8 +351,9 @@ bool pe_open_part(struct pe_image *image, struct pe_span bytes, uint64_t file_si
     pe_assert(bytes.size <= file_size);
     if (!open_and_check(image, bytes, file_size, PE_FORM_FILE, error))
         return false;
-    if (image->size_of_headers <= bytes.size)
+    uint64_t needed = image->optional_header.value + sizeof(struct pe_optional_header64);
+    if (needed <= bytes.size || bytes.size == file_size)
         return true;
-    return pe_fail(error, .code = PE_TRUNCATED, .rule = 19, .ladder = PE_LADDER_OFF, .where = bytes.size,
-                   .got = bytes.size, .want = image->size_of_headers, .text = "the headers go on behind what is at hand");
+    return pe_fail(error, .code = PE_TRUNCATED, .rule = 9, .ladder = PE_LADDER_OFF, .where = bytes.size, .got = bytes.size,
+                   .want = needed, .text = "the optional header goes on behind what is at hand");
 }

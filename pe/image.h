@@ -64,8 +64,8 @@ struct pe_image {
  * be readable; nothing is asked of the file that it came from. */
 bool pe_open(struct pe_image *image, struct pe_span bytes /* foreign */, enum pe_form form, struct pe_error *error);
 
-/* The same for a file of which only the beginning is at hand. False also where the headers go on behind it: then the
- * whole file has to be asked. True says that pe_open of the whole file would have filled *image alike. */
+/* The same for a file of which only the beginning is at hand. False also where the optional header or the section table go on
+ * behind it: then the whole file has to be asked. True says that pe_open of the whole file would have filled *image alike. */
 bool pe_open_part(struct pe_image *image, struct pe_span bytes /* foreign */, uint64_t file_size, struct pe_error *error);
 
 /* The index-th section, 0-based; index < section_count is the caller's duty (assert). */

@@ -88,7 +88,7 @@ static bool record_holds(const struct cache_head *head, const struct cache_entry
 /* Is it whole, ours, and does each part lie inside it? */
 static bool head_holds(const struct cache_head *head, size_t size)
 {
-    if (size < sizeof *head || memcmp(head->magic, "peload\0\2", sizeof head->magic) || head->size != size || size % 8 ||
+    if (size < sizeof *head || memcmp(head->magic, "peload\0\3", sizeof head->magic) || head->size != size || size % 8 ||
         head->build != cache_build() || head->entry_count > CACHE_ENTRIES || head->call_count > size / sizeof(struct cache_call) ||
         head->place_count > size / sizeof(struct native_place) || head->absence_count > CACHE_ABSENCES)
         return false;
@@ -121,10 +121,11 @@ static struct cache_head *file_read(int fd)
 void native_cache_open(void)
 {
     struct ld_trace *trace = native.loader.trace;
-    static char file[4200];
+    char *file;
     if (!native.options.cache)
         return;
-    snprintf(file, sizeof file, "%s-%s", native.options.cache, native_machine.name);
+    if (asprintf(&file, "%s-%s", native.options.cache, native_machine.name) < 0)
+        return;
     cache.file = file;
     cache.incomplete = true; /* until something is found in it */
     cache_names_open(native.loader.host);
@@ -141,6 +142,7 @@ void native_cache_open(void)
         return;
     cache.incomplete = false;
     native.loader.recall = native_cache_recall;
+    native.loader.plain = cache_plain;
 }
 
 /* ---- answers ------------------------------------------------------------------------------------------ */
@@ -192,6 +194,13 @@ static const struct cache_entry *entry_of(const struct ld_module *module)
         if (cache_same(&identity, &cache_entries(cache.head)[i].identity))
             return &cache_entries(cache.head)[i];
     return NULL;
+}
+
+bool cache_plain(struct loader *loader, const struct ld_module *module)
+{
+    (void)loader;
+    const struct cache_entry *entry = !module->is_main && cache_keeps(module) ? entry_of(module) : NULL;
+    return entry && entry->facts & CACHE_PLAIN;
 }
 
 /* Did the imports lead to the same files again? */

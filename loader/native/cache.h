@@ -1,5 +1,5 @@
 /* What loading found out in earlier runs and need not look up again: where the import slots of the system's DLLs lead, the
- * numbers of ntdll's system calls, the places of what is replaced in it. One file for each installation of this program.
+ * numbers of ntdll's system calls, the places of what is replaced in it, which of them have no manifest. One file for each installation of this program.
  *
  * It also knows names that a folder does not hold: without regard to case that takes a look at all that it holds.
  *
@@ -31,7 +31,10 @@ struct cache_head {
 struct cache_entry {
     struct cache_identity identity;
     uint32_t at, size; /* of its record; size 0: only others lead to it */
+    uint32_t facts, pad;
 };
+
+enum { CACHE_PLAIN = 1 }; /* a fact: the file has no manifest */
 
 struct cache_call {
     uint32_t number, name; /* RVA in ntdll */
@@ -63,6 +66,7 @@ uint64_t cache_build(void);                      /* 0: unknown, so nothing is be
 /* Modules whose bindings are kept: the system's, and the guest half. */
 bool cache_keeps(const struct ld_module *module);
 
+bool cache_plain(struct loader *loader, const struct ld_module *module);
 /* Calls and places of the ntdll and the guest half that are loaded. NULL: unknown. */
 const struct cache_call *cache_calls(unsigned *count);
 const struct native_place *cache_places(unsigned count);

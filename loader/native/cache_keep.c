@@ -173,10 +173,12 @@ static void record_carry(struct output *output, unsigned at)
         good = good && to != CACHE_NO_MODULE;
         indexes[i] = (uint8_t)to;
     }
-    if (good)
-        entries_of(output)[at] = (struct cache_entry){entries_of(output)[at].identity, (uint32_t)before, (uint32_t)(output->size - before)};
-    else
+    if (good) {
+        entries_of(output)[at].at = (uint32_t)before;
+        entries_of(output)[at].size = (uint32_t)(output->size - before);
+    } else {
         output->size = before;
+    }
 }
 
 /* ---- the whole ------------------------------------------------------------------------------------------ */
@@ -191,7 +193,8 @@ static bool entry_add(struct output *output, const struct cache_identity *identi
             return true;
     output->modules[head->entry_count] = module;
     output->from_old[head->entry_count++] = (uint8_t)old;
-    put(output, &(struct cache_entry){.identity = *identity}, sizeof(struct cache_entry));
+    uint32_t facts = module ? (module->is_main || module->no_resolve || module->has_manifest ? 0 : CACHE_PLAIN) : cache_entries(cache.head)[old - 1].facts;
+    put(output, &(struct cache_entry){.identity = *identity, .facts = facts}, sizeof(struct cache_entry));
     return true;
 }
 
@@ -228,7 +231,7 @@ static bool calls_put(struct output *output)
 static bool file_make(struct output *output)
 {
     struct cache_head *head = take(output, sizeof *head);
-    *head = (struct cache_head){.magic = "peload\0\2", .build = cache_build(), .ntdll = cache_identity(native.ntdll),
+    *head = (struct cache_head){.magic = "peload\0\3", .build = cache_build(), .ntdll = cache_identity(native.ntdll),
                                 .half = cache_identity(native.ldr)};
     if (!head->build || !entries_put(output) || !calls_put(output))
         return false;

@@ -26,7 +26,8 @@ void native_locate(uint64_t address, struct native_frame *frame)
     frame->rva = (uint32_t)(address - module->base);
     if (pe_section_find(&module->image, pe_rva_at(frame->rva), &section))
         memcpy(frame->section, section.name, sizeof frame->section);
-    if (module->has_exports && pe_export_nearest(&module->exports, pe_rva_at(frame->rva), &export) && export.name) {
+    const struct pe_exports *exports = ld_exports(module, NULL);
+    if (exports && pe_export_nearest(exports, pe_rva_at(frame->rva), &export) && export.name) {
         frame->symbol = export.name;
         frame->symbol_offset = frame->rva - export.rva.value;
     }

@@ -65,7 +65,7 @@ struct native {
     struct nt_host_block *block;         /* the guest half's copy, in guest memory */
     struct nt_ldr_data *lists;           /* PEB.Ldr */
     const char **search;                 /* folders for DLLs, NULL-terminated */
-    char system_folder[4096];
+    char *system_folder;
     struct pe_image api_sets;
     unsigned services_known, services_total; /* system calls that ntdll brings, and how many have a handler */
 };

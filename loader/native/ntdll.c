@@ -72,7 +72,8 @@ static struct ld_module *kernelbase;
 uint64_t native_export(struct ld_module *module, const char *name)
 {
     struct pe_export export;
-    if (!module->has_exports || !pe_export_by_name(&module->exports, name, (uint32_t)strlen(name), 0, &export) || export.forwarder)
+    const struct pe_exports *exports = ld_exports(module, NULL);
+    if (!exports || !pe_export_by_name(exports, name, (uint32_t)strlen(name), 0, &export) || export.forwarder)
         return 0;
     return module->base + export.rva.value;
 }
@@ -162,13 +163,14 @@ static bool numbers_recall(void)
 /* Every Nt* export whose first bytes are a system-call stub gives a number a name. */
 static bool numbers_read(struct ld_error *error)
 {
-    const struct pe_exports *exports = &native.ntdll->exports;
+    const struct pe_exports *exports;
     static const char *const needed[] = {"NtClose", "NtContinue", "NtTerminateProcess", "NtAllocateVirtualMemory", "NtCreateFile"};
     struct pe_export export;
     if (numbers_recall())
         return true;
+    exports = ld_exports(native.ntdll, NULL);
     native.services_total = native.services_known = 0;
-    for (uint32_t i = 0; i < exports->name_count; i++) {
+    for (uint32_t i = 0; exports && i < exports->name_count; i++) {
         struct pe_span code;
         uint32_t number;
         if (!pe_export_name_at(exports, i, &export) || !export.name || export.forwarder)

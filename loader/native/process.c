@@ -35,10 +35,11 @@ static void stage_tell(enum native_stage stage)
 
 static bool kernel_open(struct ld_error *error)
 {
-    static char nls[4096];
+    char *nls;
     const struct native_options *options = &native.options;
-    snprintf(nls, sizeof nls, "%s/nls", options->dll_set);
-    snprintf(native.system_folder, sizeof native.system_folder, "%s/%s", options->dll_set, native_machine.system_folder);
+    if (asprintf(&nls, "%s/nls", options->dll_set) < 0 ||
+        asprintf(&native.system_folder, "%s/%s", options->dll_set, native_machine.system_folder) < 0)
+        return ld_fail_host(error, LD_START, NULL, HOST_NO_MEMORY, "no memory for the kernel of this lane");
     nt_config = (struct nt_config){
         .system_folder = native.system_folder,
         .nls_folder = nls,
@@ -114,9 +115,9 @@ static bool program_foresee(uint64_t *base, uint64_t *size, struct ld_error *err
     struct pe_image image;
     struct pe_error ignored = {0};
     *base = 0;
-    if (host->file_open(host, native.options.program, &file))
+    if (ld_source_open(host, native.options.program, &file, &image, &ignored))
         return true; /* the load proper tells why */
-    bool good = pe_open(&image, (struct pe_span){file.bytes, file.size}, PE_FORM_FILE, &ignored);
+    bool good = ignored.code == PE_OK;
     bool managed = good && image.directory[PE_DIRECTORY_COM_DESCRIPTOR].rva.value && image.directory[PE_DIRECTORY_COM_DESCRIPTOR].size;
     if (good) {
         *base = image.image_base.value ? image.image_base.value : LD_GRANULARITY;

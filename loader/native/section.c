@@ -21,7 +21,7 @@ void native_image_facts(const struct pe_image *image, struct nt_image_facts *fac
     facts->contains_code = image->size_of_code || image->entry.value || image->is_flat;
     facts->image_flags = (image->dll_characteristics & 0x40 && facts->contains_code ? 4 : 0) | (image->is_flat ? 8 : 0);
     facts->loader_flags = image->loader_flags;
-    facts->file_size = (ULONG)image->bytes.size;
+    facts->file_size = (ULONG)image->file_size;
     facts->checksum = image->checksum;
 }
 
@@ -47,13 +47,13 @@ NTSTATUS native_image_open(const char *unix_path, struct nt_image_facts *facts)
     struct host_file file;
     struct pe_image image;
     struct pe_error error;
-    enum host_result result = host->file_open(host, unix_path, &file);
+    memset(&error, 0, sizeof error);
+    enum host_result result = ld_source_open(host, unix_path, &file, &image, &error);
     if (result)
         return result == HOST_NOT_FOUND ? STATUS_OBJECT_NAME_NOT_FOUND : result == HOST_DENIED ? STATUS_ACCESS_DENIED :
                result == HOST_NOT_A_FILE ? STATUS_FILE_IS_A_DIRECTORY : STATUS_INVALID_FILE_FOR_SECTION;
-    memset(&error, 0, sizeof error);
     NTSTATUS status = STATUS_SUCCESS;
-    if (pe_open(&image, (struct pe_span){file.bytes, file.size}, PE_FORM_FILE, &error))
+    if (error.code == PE_OK)
         native_image_facts(&image, facts);
     else
         status = error.ntstatus ? error.ntstatus : STATUS_INVALID_IMAGE_FORMAT;

@@ -50,7 +50,6 @@ static struct ld_module *record_of(struct loader *loader, HMODULE handle)
         return NULL;
     }
     module->image = module->source;
-    module->has_exports = pe_exports_open(&module->exports, &module->image, &broken);
     LD_TRACE(loader->trace, LD_FIND, .verb = "system", .module = module->name, .name = module->path, .address = module->base,
              .size = bytes.size, .detail = "loaded by the operating system");
     return module;

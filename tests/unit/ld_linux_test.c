@@ -95,7 +95,12 @@ static void files_are_opened_or_refused(void **state)
     snprintf(other, sizeof(other), "%s/link", folder);
     assert_int_equal(host->file_open(host, path, &file), HOST_OK);
     assert_int_equal(file.size, 5);
+    assert_int_equal(file.there, 5);
     assert_memory_equal(file.bytes, "12345", 5);
+    char part[3] = "";
+    assert_int_equal(host->file_read(host, &file, 2, part, 2), HOST_OK);
+    assert_string_equal(part, "34");
+    assert_int_equal(host->file_read(host, &file, 4, part, 2), HOST_FAILED); /* more than there is */
     assert_int_equal(link(path, other), 0);
     assert_int_equal(host->file_open(host, other, &same), HOST_OK);
     assert_int_equal(same.serial, file.serial);
@@ -184,6 +189,15 @@ static void memory_obeys(void **state)
     assert_int_equal(fault_of_access(base + 0x1000, false), SIGSEGV);
     assert_int_equal(host->file_open(host, path, &file), HOST_OK); /* a private copy: the file kept its byte */
     assert_int_equal(file.bytes[0x1000], 0x5a);
+    host->file_close(host, &file);
+    assert_int_equal(unlink(path), 0);
+    write_file("map", bytes, sizeof(bytes)); /* another one, of which no view is kept */
+    assert_int_equal(host->file_open_part(host, path, &file), HOST_OK);
+    assert_true(file.there < file.size && file.size == sizeof(bytes));
+    assert_memory_equal(file.bytes, bytes, file.there);
+    assert_int_equal(host->file_view(host, &file), HOST_OK);
+    assert_int_equal(file.there, sizeof(bytes));
+    assert_memory_equal(file.bytes, bytes, sizeof(bytes));
     host->file_close(host, &file);
     host->vm_release(host, base, 0x13000);
     assert_int_equal(fault_of_access(base, false), SIGSEGV);

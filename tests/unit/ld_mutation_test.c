@@ -73,13 +73,13 @@ static void damaged_files_do_no_harm(void **state)
     random_state = 0x9e3779b97f4a7c15u;
     for (unsigned round = 0; round < 2 * LD_MUTATIONS; round++) {
         struct process process;
-        bool by_part = round & 1; /* each file twice: shown whole, and by its beginning */
+        bool by_part = round & 1; /* each file twice: shown whole, and by its beginning, mapped or read */
         process_open(&process);
         process.trace.mask = 0;
         process.loader.occupy = round >> 1 & 1;
         process.loader.random = round >> 1;
         if (by_part)
-            sim_show_part(process.host, parts[round >> 1 & 3]);
+            sim_show_part(process.host, parts[round >> 1 & 3], round >> 3 & 1);
         unsigned exe = round >> 2 & 1;
         process_add(&process, "/app/a.exe", &makes[exe]);
         process_add(&process, "/app/b.dll", &makes[2]);

@@ -8,6 +8,12 @@
 
 enum { PATH_ROOM = 4096 };
 
+/* Answers stay for good, in as many bytes as they have. NULL: no memory for it, which says so itself soon enough. */
+static const char *kept(const char *path)
+{
+    return strdup(path);
+}
+
 /* A variable's value; NULL where it is unset or empty. */
 static const char *variable(const char *name)
 {
@@ -43,14 +49,14 @@ static const char *const dll_set_proof = sizeof(void *) == 8 ? "x86_64-windows/n
 /* Where a set ought to be, and who said so. NULL: nobody did. */
 static const char *dll_set_place(const char *wanted, const char **told)
 {
-    static char path[PATH_ROOM + 16];
+    char path[PATH_ROOM + 16];
     const char *set = wanted;
     *told = "--dll-path";
     if (!set && (set = variable("PELOAD_DLL_PATH")))
         *told = "PELOAD_DLL_PATH";
     if (!set && base_folder(path, "PELOAD_CACHE", "XDG_CACHE_HOME", ".cache")) {
         *told = "the cache folder";
-        set = strcat(path, "/current");
+        set = kept(strcat(path, "/current"));
     }
     return set;
 }
@@ -76,34 +82,38 @@ const char *cli_dll_set_if_any(void)
 
 const char *cli_wine_prefix(void)
 {
-    static char path[PATH_ROOM + 16];
+    char path[PATH_ROOM + 16];
     const char *own = variable("PELOAD_WINEPREFIX");
     if (own)
         return own;
-    return base_folder(path, "PELOAD_CACHE", "XDG_CACHE_HOME", ".cache") ? strcat(path, "/wine") : NULL;
+    return base_folder(path, "PELOAD_CACHE", "XDG_CACHE_HOME", ".cache") ? kept(strcat(path, "/wine")) : NULL;
 }
 
 const char *cli_own_path(void)
 {
-    static char path[PATH_ROOM];
-    ssize_t length = path[0] ? 1 : readlink("/proc/self/exe", path, sizeof path - 1);
-    return length > 0 ? path : NULL;
+    static const char *own;
+    char path[PATH_ROOM];
+    ssize_t length = own ? 0 : readlink("/proc/self/exe", path, sizeof path - 1);
+    if (length > 0) {
+        path[length] = 0;
+        own = kept(path);
+    }
+    return own;
 }
 
 /* Both hosts lie side by side where they are built; installed, the 32-bit one lies with the companions. */
 const char *cli_host(bool wide)
 {
-    static char path64[PATH_ROOM + 32], path32[PATH_ROOM + 32];
+    char path[PATH_ROOM + 32];
     static const char *const places64[] = {"peload", "../../bin/peload"}, *const places32[] = {"peload32", "../lib/peload/peload32"};
     const char *const *places = wide ? places64 : places32;
-    char *path = wide ? path64 : path32;
     const char *own = cli_own_path(), *slash = own ? strrchr(own, '/') : NULL;
     if (wide == (sizeof(void *) == 8))
         return own;
     for (size_t i = 0; slash && i < 2; i++) {
-        snprintf(path, sizeof path64, "%.*s/%s", (int)(slash - own), own, places[i]);
+        snprintf(path, sizeof path, "%.*s/%s", (int)(slash - own), own, places[i]);
         if (!access(path, X_OK))
-            return path;
+            return kept(path);
     }
     return NULL;
 }
@@ -111,17 +121,17 @@ const char *cli_host(bool wide)
 const char *cli_companions(void)
 {
     static const char *const proof = sizeof(void *) == 8 ? "ldr64.dll" : "ldr32.dll";
-    static char folder[PATH_ROOM];
+    char folder[PATH_ROOM];
     const char *own = cli_own_path();
     if (own && strlen(own) < sizeof folder - sizeof "../lib/peload") {
         char *slash = strrchr(strcpy(folder, own), '/');
         slash[1] = 0;
         slash[slash == folder] = 0;
         if (holds(folder, proof))
-            return folder;
+            return kept(folder);
         strcpy(slash, "/../lib/peload");
         if (holds(folder, proof))
-            return folder;
+            return kept(folder);
     }
     cli_say("%s is neither beside this program nor in ../lib/peload: build it with `make`", proof);
     return NULL;
@@ -129,19 +139,19 @@ const char *cli_companions(void)
 
 const char *cli_drive_c(void)
 {
-    static char path[PATH_ROOM + 16];
+    char path[PATH_ROOM + 16];
     const char *own = variable("PELOAD_DRIVE_C");
     if (own)
         return own;
     if (!base_folder(path, "PELOAD_DRIVE_C", "XDG_DATA_HOME", ".local/share"))
         return "";
-    return strcat(path, "/drive_c");
+    return kept(strcat(path, "/drive_c"));
 }
 
 /* Another for each folder that holds this program: two builds do not take each other's away. */
 const char *cli_cache(void)
 {
-    static char path[PATH_ROOM + 64];
+    char path[PATH_ROOM + 64];
     const char *own = cli_own_path();
     uint64_t hash = 14695981039346656037u;
     if (!own || !base_folder(path, "PELOAD_CACHE", "XDG_CACHE_HOME", ".cache"))
@@ -150,5 +160,5 @@ const char *cli_cache(void)
         hash = (hash ^ (unsigned char)*own) * 1099511628211u;
     size_t length = strlen(path);
     snprintf(path + length, sizeof path - length, "/bound/%016" PRIx64, hash);
-    return path;
+    return kept(path);
 }

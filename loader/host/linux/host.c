@@ -64,7 +64,10 @@ struct host *host_linux_open(void)
     self->host = (struct host){
         .self = self,
         .file_open = linux_file_open,
+        .file_open_part = linux_file_open_part,
         .file_close = linux_file_close,
+        .file_view = linux_file_view,
+        .file_read = linux_file_read,
         .file_find = linux_file_find,
         .vm_reserve = linux_vm_reserve,
         .vm_map = linux_vm_map,

@@ -19,7 +19,10 @@ int linux_protection(int rights);
 
 /* file.c, find.c, vm.c: the functions of the table. */
 enum host_result linux_file_open(struct host *host, const char *path, struct host_file *file);
+enum host_result linux_file_open_part(struct host *host, const char *path, struct host_file *file);
 void linux_file_close(struct host *host, struct host_file *file);
+enum host_result linux_file_view(struct host *host, struct host_file *file);
+enum host_result linux_file_read(struct host *host, const struct host_file *file, uint64_t off, void *to, uint64_t size);
 enum host_result linux_file_find(struct host *host, const char *folder, const char *name, char *path, size_t room);
 void linux_folders_free(struct linux_host *linux_host);
 enum host_result linux_vm_reserve(struct host *host, uint64_t *base, uint64_t size, uint64_t limit);

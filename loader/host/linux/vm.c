@@ -114,13 +114,13 @@ enum host_result linux_vm_map(struct host *host, uint64_t address, uint64_t size
     return linux_result(errno);
 }
 
+/* The reservation is zero pages already, that only lack rights. */
 enum host_result linux_vm_commit(struct host *host, uint64_t address, uint64_t size, int rights)
 {
     (void)host;
     if (!fits(address, size))
         return HOST_FAILED;
-    void *got = mmap(pointer(address), (size_t)size, linux_protection(rights), MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-    return got == MAP_FAILED ? linux_result(errno) : HOST_OK;
+    return mprotect(pointer(address), (size_t)size, linux_protection(rights)) == 0 ? HOST_OK : linux_result(errno);
 }
 
 enum host_result linux_vm_protect(struct host *host, uint64_t address, uint64_t size, int rights)

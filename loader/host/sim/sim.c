@@ -116,6 +116,18 @@ static enum host_result file_read(struct host *host, const struct host_file *fil
     return HOST_OK;
 }
 
+static enum host_result file_view(struct host *host, struct host_file *file)
+{
+    struct sim_host *self = host->self;
+    if (fails(self, SIM_FILE_VIEW))
+        return self->fail_result;
+    if (file->there < file->size)
+        free((void *)(uintptr_t)file->bytes);
+    file->bytes = (const uint8_t *)(uintptr_t)file->serial;
+    file->there = file->size;
+    return HOST_OK;
+}
+
 static void file_close(struct host *host, struct host_file *file)
 {
     struct sim_host *self = host->self;
@@ -273,8 +285,9 @@ static enum host_result vm_map(struct host *host, uint64_t address, uint64_t siz
         return self->fail_result;
     renew(self, reservation, address, size);
     uint64_t at = address - reservation->base, there = file->size - off < size ? file->size - off : size;
-    memcpy(reservation->bytes + at, file->bytes + off, (size_t)there);
-    memcpy(reservation->sealed + at, file->bytes + off, (size_t)there);
+    const uint8_t *bytes = (const uint8_t *)(uintptr_t)file->serial;
+    memcpy(reservation->bytes + at, bytes + off, (size_t)there);
+    memcpy(reservation->sealed + at, bytes + off, (size_t)there);
     set_rights(self, reservation, address, size, rights);
     return HOST_OK;
 }
@@ -371,13 +384,16 @@ void host_sim_close(struct host *host)
     free(self);
 }
 
-void sim_show_part(struct host *host, uint64_t size)
+void sim_show_part(struct host *host, uint64_t size, bool maps)
 {
     struct sim_host *self = host->self;
     self->part = size;
     host->file_open_part = file_open_part;
     host->file_read = file_read;
-    host->vm_map = NULL;
+    if (maps)
+        host->file_view = file_view;
+    else
+        host->vm_map = NULL;
 }
 
 void sim_fail_at(struct host *host, unsigned n, enum host_result result)

@@ -8,7 +8,7 @@
 
 #include "loader/host.h"
 
-enum sim_call { SIM_FILE_OPEN, SIM_FILE_FIND, SIM_FILE_READ, SIM_VM_RESERVE, SIM_VM_MAP, SIM_VM_COMMIT, SIM_VM_PROTECT, SIM_CALL_COUNT };
+enum sim_call { SIM_FILE_OPEN, SIM_FILE_FIND, SIM_FILE_READ, SIM_FILE_VIEW, SIM_VM_RESERVE, SIM_VM_MAP, SIM_VM_COMMIT, SIM_VM_PROTECT, SIM_CALL_COUNT };
 
 #define SIM_NOT_RESERVED (-1)
 #define SIM_NOT_COMMITTED (-2) /* reserved, no memory there */
@@ -21,8 +21,9 @@ bool sim_file_add(struct host *host, const char *path, const void *bytes, uint64
 /* A path that is there but cannot be opened, with this result: HOST_DENIED, HOST_NOT_A_FILE. */
 bool sim_file_refuse(struct host *host, const char *path, enum host_result result);
 
-/* From now on files are shown by so many bytes of their beginning only, and the rest is to be read; and nothing is mapped. */
-void sim_show_part(struct host *host, uint64_t size);
+/* From now on files are shown by so many bytes of their beginning only, and the rest is to be read; and nothing is mapped, or
+ * all as before. */
+void sim_show_part(struct host *host, uint64_t size, bool maps);
 
 /* The n-th call from now on (1: the next) fails with this result and does nothing; 0: none. Calls that cannot fail
  * (close, release, at, clock) do not count. */

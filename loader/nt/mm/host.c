@@ -34,6 +34,21 @@ static void file_close(struct host *host, struct host_file *file)
     beneath_of(host)->file_close(beneath_of(host), file);
 }
 
+static enum host_result file_open_part(struct host *host, const char *path, struct host_file *file)
+{
+    return beneath_of(host)->file_open_part(beneath_of(host), path, file);
+}
+
+static enum host_result file_view(struct host *host, struct host_file *file)
+{
+    return beneath_of(host)->file_view(beneath_of(host), file);
+}
+
+static enum host_result file_read(struct host *host, const struct host_file *file, uint64_t off, void *to, uint64_t size)
+{
+    return beneath_of(host)->file_read(beneath_of(host), file, off, to, size);
+}
+
 static enum host_result file_find(struct host *host, const char *folder, const char *name, char *path, size_t room)
 {
     return beneath_of(host)->file_find(beneath_of(host), folder, name, path, room);
@@ -181,8 +196,9 @@ struct host *nt_mm_host(struct host *beneath)
 {
     static struct mm_host host;
     host.host = (struct host){
-        .self = &host, .file_open = file_open, .file_close = file_close, .file_find = file_find, .vm_reserve = vm_reserve,
-        .vm_map = vm_map, .vm_commit = vm_commit, .vm_protect = vm_protect, .vm_release = vm_release, .vm_at = vm_at,
+        .self = &host, .file_open = file_open, .file_open_part = beneath->file_open_part ? file_open_part : NULL, .file_close = file_close,
+        .file_view = file_view, .file_read = file_read,
+        .file_find = file_find, .vm_reserve = vm_reserve, .vm_map = vm_map, .vm_commit = vm_commit, .vm_protect = vm_protect, .vm_release = vm_release, .vm_at = vm_at,
         .vm_image_ready = vm_image_ready, .clock = clock_read,
     };
     host.beneath = beneath;
