@@ -78,6 +78,7 @@ bool cli_colours(FILE *stream);
 /* ---- machine.c */
 /* To a file descriptor on Linux, to a HANDLE on Windows: past the C library, at once. */
 void cli_write(intptr_t to, const char *text, size_t length);
+intptr_t cli_errors(void); /* standard error, as cli_write wants it */
 uint64_t cli_clock(void); /* nanoseconds, monotonic */
 FILE *cli_create(const char *path); /* a new file, empty; NULL: errno tells why */
 bool cli_rename(const char *from, const char *to); /* whatever was at `to` is replaced */

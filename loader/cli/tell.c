@@ -32,9 +32,7 @@ void cli_say(const char *format, ...)
     va_end(arguments);
     size_t end = begin + (length < 0 ? 0 : (size_t)length < room ? (size_t)length : room - 1);
     line[end++] = '\n';
-    /* In one piece: others write to the same place, and a letter of several bytes must come to a console as one. */
-    ssize_t written = write(STDERR_FILENO, line, end);
-    (void)written;
+    cli_write(cli_errors(), line, end); /* in one piece: others write to the same place */
 }
 
 /* "a section reaches beyond the file (bad section, rule 25, at file offset 0x1f8: found 0x400, wanted 0x200)" */

@@ -5,6 +5,8 @@
 #include <time.h>
 #include <unistd.h>
 
+intptr_t cli_errors(void) { return STDERR_FILENO; }
+
 void cli_write(intptr_t to, const char *text, size_t length)
 {
     for (size_t at = 0; at < length;) {

@@ -45,7 +45,6 @@ static void end(enum win32_state state, uint32_t ntstatus, int exit_status)
     child.order->ntstatus = ntstatus;
     child.order->exit_status = (uint32_t)exit_status;
     child.order->state = state;
-    cli_console_give();
     TerminateProcess(GetCurrentProcess(), ntstatus ? ntstatus : (UINT)exit_status);
 }
 
@@ -62,7 +61,6 @@ _Noreturn void cli_child(struct win32_order *order)
         .occupy = order->occupy, .missing_stub = order->missing_stub, .trace = &child.trace, .missing = order->check ? on_missing : NULL,
         .start_failed = on_start_failed, .detached = on_detached,
     };
-    cli_console_take();
     if (order->story)
         cli_story_open(stderr, order->program);
     bool prepared = win32_prepare(&options, &error);
@@ -81,6 +79,5 @@ _Noreturn void cli_child(struct win32_order *order)
     order->state = WIN32_STARTED;
     while (order->hold)
         Sleep(1);
-    cli_console_give();
     win32_start();
 }

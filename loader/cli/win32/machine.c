@@ -6,8 +6,17 @@
 #include <stdlib.h>
 #include <windows.h>
 
+intptr_t cli_errors(void)
+{
+    return (intptr_t)GetStdHandle(STD_ERROR_HANDLE);
+}
+
 void cli_write(intptr_t to, const char *text, size_t length)
 {
+    if (cli_console_is((HANDLE)to)) {
+        cli_console_show((HANDLE)to, text, length);
+        return;
+    }
     for (DWORD written; length; text += written, length -= written)
         if (!WriteFile((HANDLE)to, text, (DWORD)length, &written, NULL) || !written)
             return; /* nobody listens any more: the guest goes on */

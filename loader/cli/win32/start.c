@@ -94,7 +94,6 @@ bool cli_start(struct cli_start *start)
     SetConsoleCtrlHandler(on_control, TRUE);
     if (!has_console)
         standard_take(&startup.StartupInfo);
-    cli_console_give();
     if (!has_console && !start->inherit ? !create_with_standard(start, &startup)
                                         : !CreateProcessW(start->application, start->command_line, NULL, NULL, start->inherit, start->flags, NULL,
                                                           NULL, &startup.StartupInfo, &start->process))
@@ -112,7 +111,6 @@ uint32_t cli_start_end(struct cli_start *start)
     DWORD code = 0;
     WaitForSingleObject(start->process.hProcess, INFINITE);
     GetExitCodeProcess(start->process.hProcess, &code);
-    cli_console_take();
     CloseHandle(start->process.hThread);
     CloseHandle(start->process.hProcess);
     if (start->job)
@@ -123,7 +121,6 @@ uint32_t cli_start_end(struct cli_start *start)
 int cli_start_failed(const char *what, DWORD error)
 {
     char text[256] = "";
-    cli_console_take();
     DWORD_PTR inserts[8]; /* "%1 is not a valid Win32 application" */
     for (size_t i = 0; i < sizeof inserts / sizeof *inserts; i++)
         inserts[i] = (DWORD_PTR)"this";

@@ -25,10 +25,10 @@ bool cli_start(struct cli_start *start);      /* false: GetLastError() */
 uint32_t cli_start_end(struct cli_start *start); /* waits, closes everything; the exit code */
 int cli_start_failed(const char *what, DWORD error); /* tells why; an exit status */
 
-/* console.c: while a console is taken it shows UTF-8. */
-void cli_console_begin(void); /* for the process's life, but for what is given */
-void cli_console_take(void);
-void cli_console_give(void);
+/* console.c */
+void cli_console_begin(void); /* what the C library writes to standard output is UTF-8, also on a console */
+bool cli_console_is(HANDLE handle);
+void cli_console_show(HANDLE screen, const char *text, size_t length);
 
 /* options.c */
 struct option;
