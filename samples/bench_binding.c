@@ -25,6 +25,6 @@ int main(void)
         one[round] = load_time("bench_binding_one.dll");
     }
     double with = bench_median(many, ROUNDS), without = bench_median(one, ROUNDS);
-    printf("many_us %.1f\none_us %.1f\nimport_ns %.1f\n", with / 1000, without / 1000, (with - without) / 1999);
+    printf("many_us %.1f\none_us %.1f\nimport_ns %.1f\n", with / 1000, without / 1000, with > without ? (with - without) / 1999 : 0);
     return 0;
 }

@@ -26,10 +26,10 @@ static const char *limit_cause(const json_t *a, const json_t *b)
 }
 
 /* What the expected lines that were found say of the exit code, or an entry that speaks of exit codes alone. */
-static const char *expected_cause(const struct comparison *comparison, uint32_t a, uint32_t b)
+static const char *expected_cause(const struct comparison *comparison, bool same_way, uint32_t a, uint32_t b)
 {
     const struct expectations *all = comparison->expectations;
-    if (comparison->exit_expected && (uint32_t)(b - a) == (uint32_t)comparison->exit_moved)
+    if (comparison->exit_expected && same_way && (uint32_t)(b - a) == (uint32_t)comparison->exit_moved)
         return "the expected differences of the output move the exit code by just so much";
     for (size_t i = 0; all && i < all->count; i++) {
         const struct expectation *expectation = &all->list[i];
@@ -76,8 +76,8 @@ static void exit_compare(struct comparison *comparison)
         difference_add(comparison, CLASS_EXIT, PLACE_OF(NULL), left, right, cause, "it ended differently");
         return;
     }
-    cause = strcmp(member_text(a, "how"), member_text(b, "how")) ? NULL
-            : expected_cause(comparison, (uint32_t)member_hex(a, "code"), (uint32_t)member_hex(b, "code"));
+    cause = expected_cause(comparison, !strcmp(member_text(a, "how"), member_text(b, "how")), (uint32_t)member_hex(a, "code"),
+                           (uint32_t)member_hex(b, "code"));
     difference_add(comparison, CLASS_EXPECTED, PLACE_OF(NULL), left, right, cause,
                    strcmp(left, right) ? "it ended differently" : "the exit code does not count the expected differences");
 }

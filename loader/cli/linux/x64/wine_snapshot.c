@@ -40,19 +40,25 @@ static _Noreturn void child(const struct cli_snapshot *wish, int output)
     _exit(cli_through_wine("snapshot", (int)count, words));
 }
 
-/* The exit status; CLI_USAGE_OR_WORLD where it had to be ended. */
+/* The exit status; CLI_USAGE_OR_WORLD, and told why, where there is none: Wine's server may be ended by somebody else. */
 static int wait_for(pid_t id, unsigned seconds)
 {
+    bool late = false;
     int status;
     for (unsigned turns = 0;; turns++) {
         struct timespec pause = {0, 10000000};
         pid_t got = waitpid(id, &status, seconds ? WNOHANG : 0);
-        if (got == id)
-            return WIFEXITED(status) ? WEXITSTATUS(status) : CLI_USAGE_OR_WORLD;
+        if (got == id && WIFEXITED(status))
+            return WEXITSTATUS(status);
+        if (got == id) {
+            cli_say(late ? "Wine gave no answer in time" : "Wine was ended by signal %d", WTERMSIG(status));
+            return CLI_USAGE_OR_WORLD;
+        }
         if (got < 0 && errno != EINTR)
             return CLI_USAGE_OR_WORLD;
         if (seconds && turns / 100 >= seconds) {
             kill(id, SIGKILL);
+            late = true;
             seconds = 0;
         }
         nanosleep(&pause, NULL);
