@@ -164,21 +164,33 @@ static bool is_program(const struct pe_image *image, const struct inspect_facts 
     return pe_open(&program, facts->bytes, PE_FORM_FILE, &ignored) && headers_equal(&program, image);
 }
 
-/* An image that nobody names may be a file beside the program, under the name that its own export table has; the headers prove it. */
-static void beside_program(struct inspect_reader *reader, struct inspect_module *module, const struct inspect_facts *facts)
+/* region: as for file_open. */
+static bool file_proved(struct inspect_reader *reader, struct inspect_module *module, const char *region, const char *path)
 {
-    char path[4096];
     struct pe_error ignored = {0};
-    size_t folder = (size_t)(last_part(facts->file) - facts->file);
-    if (!module->has_exports || !module->exports.dll_name || strpbrk(module->exports.dll_name, "/\\:") ||
-        (size_t)snprintf(path, sizeof path, "%.*s%s", (int)folder, facts->file, module->exports.dll_name) >= sizeof path ||
-        !reader->file_open(reader, "", path, &module->bytes, module->file, sizeof module->file))
-        return;
+    if (!reader->file_open(reader, region, path, &module->bytes, module->file, sizeof module->file)) {
+        module->file[0] = 0;
+        return false;
+    }
     module->has_source = pe_open(&module->source, module->bytes, PE_FORM_FILE, &ignored) && headers_equal(&module->source, &module->image);
     if (!module->has_source) {
         reader->file_close(reader, module->bytes);
         module->file[0] = 0;
     }
+    return module->has_source;
+}
+
+/* An image that nobody names may be a file beside the program, or in a folder below, under the name that its own export table has; the
+ * headers prove it. */
+static void beside_program(struct inspect_reader *reader, struct inspect_module *module, const struct inspect_facts *facts)
+{
+    char path[4096];
+    size_t folder = (size_t)(last_part(facts->file) - facts->file);
+    if (!module->has_exports || !module->exports.dll_name || strpbrk(module->exports.dll_name, "/\\:") ||
+        (size_t)snprintf(path, sizeof path, "%.*s%s", (int)folder, facts->file, module->exports.dll_name) >= sizeof path)
+        return;
+    if (!file_proved(reader, module, "", path))
+        file_proved(reader, module, NULL, path);
 }
 
 static bool image_open(struct inspect_process *process, struct inspect_module *module, const struct inspect_facts *facts)

@@ -47,8 +47,8 @@ struct inspect_reader {
     bool (*thread_at)(struct inspect_reader *reader, unsigned index, struct inspect_thread *out);
     bool (*handle_at)(struct inspect_reader *reader, unsigned index, struct inspect_handle *out);
     bool sees_handles;
-    /* The file of an image, whole: `path` is what the region says ("": nothing), `name` what the process calls it. *own: its
-     * path here, at most `room` bytes. The bytes stay until file_close. */
+    /* The file of an image, whole: `path` is what the region says ("": nothing), `name` what the process calls it; path NULL: not
+     * there, but in a folder below (a private assembly). *own: its path here, at most `room` bytes. The bytes stay until file_close. */
     bool (*file_open)(struct inspect_reader *reader, const char *path, const char *name, struct pe_span *bytes, char *own,
                       size_t room);
     void (*file_close)(struct inspect_reader *reader, struct pe_span bytes);

@@ -62,13 +62,14 @@ static bool init_order_is_right(const struct document *document)
     return true;
 }
 
-/* The program first, ntdll second; whoever follows is imported by somebody before it, or is one of the two that every process has. */
+/* The program first, ntdll second; whoever follows is imported by somebody before it, or is one of the two that every process has, or
+ * the lane's own, which the stub in the program's place imports. */
 static bool load_order_is_right(const struct document *document, int64_t (*order)(const struct module *))
 {
     for (size_t i = 0; i < document->module_count; i++) {
         const struct module *module = &document->modules[i];
         if (order(module) < 0 || module == document->program || name_equal(module->name, "ntdll.dll") ||
-            name_equal(module->name, "kernel32.dll") || name_equal(module->name, "kernelbase.dll"))
+            name_equal(module->name, "kernel32.dll") || name_equal(module->name, "kernelbase.dll") || is_own_half(document, module))
             continue;
         bool wanted = false;
         for (size_t k = 0; k < document->module_count && !wanted; k++)

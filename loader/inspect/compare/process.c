@@ -212,7 +212,8 @@ static void standard_compare(struct comparison *comparison, const json_t *a, con
 static bool is_loaders_type(const char *type)
 {
     static const char *const types[] = {"Key", "File", "Directory", "Section", "Event", "KeyedEvent", "Semaphore", "Mutant", "Thread",
-                                        "IoCompletion", "TpWorkerFactory", "Process", "Token", "Timer", "SymbolicLink"};
+                                        "IoCompletion", "TpWorkerFactory", "Process", "Token", "Timer", "SymbolicLink",
+                                        "WindowStation", "Desktop"};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (!strcmp(type, types[i]))
             return true;

@@ -153,13 +153,32 @@ static bool file_map(const char *path, struct pe_span *bytes)
 
 /* What the system itself says is behind the image's first page is the truth; an image that was copied has no such file,
  * and then it is where its own name says: "Z:\..." is "/...". */
+/* The system's folder of the guest is the one that its ntdll was mapped from. */
+static bool system_file(const struct linux_reader *reader, const char *name, char *text, size_t room)
+{
+    static const char *const folders[] = {"C:\\windows\\system32\\", "C:\\windows\\syswow64\\"};
+    const char *end = strstr(reader->maps, "/ntdll.dll\n"), *begin = end;
+    while (begin && begin > reader->maps && begin[-1] != '\n')
+        begin--;
+    begin = begin ? memchr(begin, '/', (size_t)(end - begin)) : NULL;
+    for (unsigned i = 0; i < 2 && begin; i++) {
+        size_t length = strlen(folders[i]);
+        if (!strncasecmp(name, folders[i], length) && !strpbrk(name + length, "/\\"))
+            return (size_t)snprintf(text, room, "%.*s/%s", (int)(end - begin), begin, name + length) < room;
+    }
+    return false;
+}
+
 static bool file_open(struct inspect_reader *reader, const char *path, const char *name, struct pe_span *bytes, char *text, size_t room)
 {
-    (void)reader;
+    if (!path) /* here every image has its file's path, in a list or in its mapping */
+        return false;
     if (path[0] == '/' && (size_t)snprintf(text, room, "%s", path) < room && file_map(text, bytes))
         return true;
     if (!name)
         return false;
+    if (system_file((const struct linux_reader *)reader, name, text, room) && file_map(text, bytes))
+        return true;
     bool is_drive = (name[0] == 'Z' || name[0] == 'z') && name[1] == ':';
     if ((size_t)snprintf(text, room, "%s", is_drive ? name + 2 : name) >= room)
         return false;

@@ -98,13 +98,12 @@ static bool handle_at(struct inspect_reader *reader, unsigned index, struct insp
 
 /* ---- files ---- */
 
-static bool file_open(struct inspect_reader *reader, const char *path, const char *name, struct pe_span *bytes, char *text, size_t room)
+static bool file_map(const char *name, struct pe_span *bytes)
 {
     WCHAR wide[4096];
     LARGE_INTEGER size = {0};
     void *data = NULL;
-    (void)reader, (void)path;
-    if (!name || (size_t)snprintf(text, room, "%s", name) >= room || !MultiByteToWideChar(CP_UTF8, 0, name, -1, wide, 4096))
+    if (!MultiByteToWideChar(CP_UTF8, 0, name, -1, wide, 4096))
         return false;
     HANDLE file = CreateFileW(wide, GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL, OPEN_EXISTING, 0, NULL);
     if (file == INVALID_HANDLE_VALUE)
@@ -117,6 +116,34 @@ static bool file_open(struct inspect_reader *reader, const char *path, const cha
     CloseHandle(file);
     *bytes = (struct pe_span){data, (uint64_t)size.QuadPart};
     return data != NULL;
+}
+
+/* A private assembly has a folder of its own beside the program. */
+static bool below_map(const char *name, struct pe_span *bytes, char *text, size_t room)
+{
+    const char *slash = strrchr(name, '\\'), *other = strrchr(name, '/');
+    slash = !slash || (other && other > slash) ? other : slash;
+    int folder = slash ? (int)(slash + 1 - name) : 0;
+    char pattern[4096];
+    WIN32_FIND_DATAA found;
+    if (snprintf(pattern, sizeof pattern, "%.*s*", folder, name) >= (int)sizeof pattern)
+        return false;
+    bool done = false;
+    HANDLE list = FindFirstFileA(pattern, &found);
+    for (BOOL more = list != INVALID_HANDLE_VALUE; more && !done; more = FindNextFileA(list, &found))
+        done = found.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY && found.cFileName[0] != '.' &&
+               (size_t)snprintf(text, room, "%.*s%s\\%s", folder, name, found.cFileName, name + folder) < room && file_map(text, bytes);
+    if (list != INVALID_HANDLE_VALUE)
+        FindClose(list);
+    return done;
+}
+
+static bool file_open(struct inspect_reader *reader, const char *path, const char *name, struct pe_span *bytes, char *text, size_t room)
+{
+    (void)reader;
+    if (!name || (size_t)snprintf(text, room, "%s", name) >= room)
+        return false;
+    return path ? file_map(name, bytes) : below_map(name, bytes, text, room);
 }
 
 static void file_close(struct inspect_reader *reader, struct pe_span bytes)

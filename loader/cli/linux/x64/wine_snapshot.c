@@ -15,6 +15,24 @@
 
 enum { GRACE = 60 }; /* seconds for Wine's own start and, once, its prefix */
 
+/* As the native lane begins a command line (loader/native/parameters.c), in Windows' spelling; a bare name stays one. malloc'd. */
+static char *program_path(const char *file)
+{
+    const char *slash = strrchr(file, '/');
+    if (!slash)
+        return strdup(file);
+    char *folder = strndup(file, (size_t)(slash - file)), *real = NULL, *whole = NULL;
+    if (folder)
+        real = file[0] == '/' ? strdup(folder) : realpath(folder, NULL);
+    if (real && asprintf(&whole, "Z:%s%s", strcmp(real, "/") ? real : "", slash) < 0)
+        whole = NULL;
+    for (char *at = whole; at && *at; at++)
+        *at = *at == '/' ? '\\' : *at;
+    free(folder);
+    free(real);
+    return whole;
+}
+
 static _Noreturn void child(const struct cli_snapshot *wish, int output)
 {
     size_t count = 0, arguments = 0;
@@ -34,7 +52,9 @@ static _Noreturn void child(const struct cli_snapshot *wish, int output)
     if (wish->stay)
         words[count++] = (char *)(uintptr_t)"--stay";
     words[count++] = (char *)(uintptr_t)"--";
-    words[count++] = (char *)(uintptr_t)wish->file;
+    words[count++] = program_path(wish->file);
+    if (!words[count - 1])
+        _exit(CLI_USAGE_OR_WORLD);
     for (size_t i = 0; i < arguments; i++)
         words[count++] = wish->arguments[i];
     _exit(cli_through_wine("snapshot", (int)count, words));
