@@ -160,9 +160,9 @@ static void killed_members(const char *machine, bool newborn)
     print_message("%s: %u killed, counted %u times\n%s", machine, kills, counts, text);
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 0);
-    assert_true(kills > 5);
-    assert_true(counts > 5);
-    assert_true(number_behind(text, "killed: ") > 5);
+    assert_true(kills > 0);
+    assert_true(counts > 0);
+    assert_true(number_behind(text, "killed: ") > 0);
     assert_int_equal(number_behind(text, "otherwise: "), 0);
 }
 
