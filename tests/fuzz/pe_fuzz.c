@@ -297,8 +297,39 @@ static void walk_stretched(const struct pe_image *file)
     free(memory);
 }
 
+/* A file by its beginning is refused or what the whole of it is. The beginning is a copy, so that reads behind it are seen. */
+static void open_part(const uint8_t *data, size_t size, size_t part)
+{
+    struct pe_image image, whole;
+    struct pe_error error = {0};
+    uint8_t *copy = malloc(part ? part : 1);
+    PROMISE(copy != NULL);
+    memcpy(copy, data, part);
+    if (pe_open_part(&image, (struct pe_span){copy, part}, size, &error)) {
+        PROMISE(pe_open(&whole, (struct pe_span){data, size}, PE_FORM_FILE, &error));
+        struct pe_layout mine, other;
+        struct pe_region region, expected;
+        pe_layout_begin(&mine, &image);
+        pe_layout_begin(&other, &whole);
+        while (pe_layout_next(&other, &expected)) {
+            PROMISE(pe_layout_next(&mine, &region));
+            PROMISE(region.kind == expected.kind && region.rva.value == expected.rva.value && region.size == expected.size);
+            PROMISE(region.raw_off.value == expected.raw_off.value && region.raw_size == expected.raw_size);
+            PROMISE(region.rights == expected.rights && region.section == expected.section);
+        }
+        PROMISE(!pe_layout_next(&mine, &region));
+        whole.bytes = image.bytes;
+        PROMISE(memcmp(&image, &whole, sizeof image) == 0);
+    } else {
+        PROMISE(error.code != PE_OK && error.text != NULL);
+    }
+    free(copy);
+}
+
 int peload_fuzz_one(const uint8_t *data, size_t size)
 {
+    for (size_t part = 0x200; part < size && part <= 0x1000; part *= 8)
+        open_part(data, size, part);
     static const enum pe_form forms[] = {PE_FORM_FILE, PE_FORM_MAPPED};
     for (int i = 0; i < 2; i++) {
         struct pe_image image;

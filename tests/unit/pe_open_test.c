@@ -39,6 +39,35 @@ static void accepts_an_ordinary_file(bool is_64)
 }
 BOTH(accepts_an_ordinary_file)
 
+/* A beginning with the section table may suffice, one with all headers does; and then it gives what the whole file gives. */
+static void opens_by_its_beginning(bool is_64)
+{
+    struct pe_image whole, image;
+    struct pe_error error;
+    bool opened = false;
+    build_ordinary(&b, is_64);
+    expect_opens(&b, &whole);
+    uint64_t table_end = whole.section_table.value + 3 * 40;
+    for (uint64_t part = 0; part <= whole.bytes.size; part++) {
+        uint8_t *copy = malloc(part ? (size_t)part : 1); /* what is read behind it is found */
+        memcpy(copy, whole.bytes.data, (size_t)part);
+        bool opens = pe_open_part(&image, (struct pe_span){copy, part}, whole.bytes.size, &error);
+        if (part < table_end)
+            assert_false(opens);
+        if (opened || part >= 0x400)
+            assert_true(opens);
+        assert_int_equal(error.code == PE_OK, opens);
+        if (opens) {
+            assert_ptr_equal(image.bytes.data, copy);
+            image.bytes = whole.bytes;
+            assert_memory_equal(&image, &whole, sizeof image);
+        }
+        opened = opens;
+        free(copy);
+    }
+}
+BOTH(opens_by_its_beginning)
+
 static void rule_1_empty_file(void **state)
 {
     (void)state;
@@ -627,6 +656,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         BOTH_TESTS(accepts_an_ordinary_file),
+        BOTH_TESTS(opens_by_its_beginning),
         cmocka_unit_test(rule_1_empty_file),
         cmocka_unit_test(rule_2_mz),
         cmocka_unit_test(rule_3_lfanew_is_aligned),
