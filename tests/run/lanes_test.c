@@ -191,6 +191,30 @@ static void manual_all_takes_the_systems_too(void **state)
     }
 }
 
+/* Wine's own programs, which nobody made for this: by hand they say and return what they do by Wine's loader. */
+static void system_programs_run_by_hand(void **state)
+{
+    static const char *const folders[] = {"C:\\windows\\system32\\", "C:\\windows\\syswow64\\"};
+    static const char *const programs[][4] = {
+        {"cmd.exe", "/c", "ver&&exit 3"}, {"reg.exe", "query", "HKLM\\Software\\Microsoft"}, {"net.exe"}, {"xcopy.exe", "/?"},
+    };
+    (void)state;
+    for (size_t i = 0; i < (has_wine32 ? 2 : 1); i++)
+        for (size_t program = 0; program < sizeof programs / sizeof *programs; program++) {
+            struct process runs[2];
+            char path[64];
+            snprintf(path, sizeof path, "%s%s", folders[i], programs[program][0]);
+            for (size_t lane = 0; lane < 2; lane++) {
+                const char *const arguments[] = {PELOAD, "spawn", lanes[lane].option, path, programs[program][1], programs[program][2], NULL};
+                lane_run(&runs[lane], arguments);
+            }
+            if (runs[0].status != runs[1].status || strcmp(runs[0].output, runs[1].output) || runs[0].status >= 125 || !runs[0].output_size)
+                fail_msg("%s: status %d and %d, output %s and %s", path, runs[0].status, runs[1].status, runs[0].output, runs[1].output);
+            process_free(&runs[0]);
+            process_free(&runs[1]);
+        }
+}
+
 /* -v: the steps by the child, the end by its parent. */
 static void story_has_its_end(void **state)
 {
@@ -296,7 +320,8 @@ int main(int count_of_words, char **words)
     static struct lane_row rows[4 * TABLE_ROWS];
     static struct CMUnitTest tests[4 * TABLE_ROWS];
     static const struct CMUnitTest single[] = {cmocka_unit_test(native_lane_is_one_of_them), cmocka_unit_test(missing_wine_is_told),
-        cmocka_unit_test(spawn_has_three_ways), cmocka_unit_test(manual_says_how_much), cmocka_unit_test(manual_all_takes_the_systems_too), cmocka_unit_test(everything_missing_is_listed),
+        cmocka_unit_test(spawn_has_three_ways), cmocka_unit_test(manual_says_how_much), cmocka_unit_test(manual_all_takes_the_systems_too),
+        cmocka_unit_test(system_programs_run_by_hand), cmocka_unit_test(everything_missing_is_listed),
         cmocka_unit_test(story_has_its_end), cmocka_unit_test(spawn_refuses_with_a_sentence),
         cmocka_unit_test(no_program_is_refused)};
     size_t count = 0, size;

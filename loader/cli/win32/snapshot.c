@@ -77,7 +77,7 @@ static int hand_over(const WCHAR *words)
         wcscpy(slash + 1, sizeof(void *) == 8 ? L"peload32.exe" : L"peload.exe");
     if (!slash || GetFileAttributesW(path) == INVALID_FILE_ATTRIBUTES) {
         cli_say("%s: the peload of its width is not beside this one", wish.program);
-        return CLI_NOT_LOADABLE;
+        return CLI_USAGE_OR_WORLD;
     }
     line = malloc((wcslen(words) + 32) * sizeof *line);
     if (!line)
