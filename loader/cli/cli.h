@@ -135,5 +135,7 @@ struct cli_source {
 /* Opens and validates; nothing of it is ever mapped as code. False: told why not, *status and ntstatus set. */
 bool cli_source_open(struct cli_source *source, const char *path, int *status);
 void cli_source_close(struct cli_source *source);
+/* The headers alone, where they are sound and stand at the file's beginning. False, without a word: ask cli_source_open. */
+bool cli_source_peek(struct pe_image *image, const char *path);
 
 #endif

@@ -95,7 +95,8 @@ static unsigned path_make(const struct ld_module *module, WCHAR *path, unsigned 
 {
     char real[4096];
     WCHAR name[1024];
-    const char *unix_path = module->path[0] == '/' ? module->path : realpath(module->path, real);
+    const char *unix_path = module->path[0] == '/' ? module->path : module == native.main ? native_program()->path
+                                                                                          : realpath(module->path, real);
     unsigned length = nt_path_to_dos(unix_path ? unix_path : module->path, path, room);
     size_t count = nt_utf16_from_utf8(module->name, strlen(module->name), name, sizeof name / sizeof *name);
     if (count < length && path[length - count - 1] == '\\')

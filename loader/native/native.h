@@ -123,6 +123,9 @@ bool native_search_open(struct ld_error *error);          /* folders for what th
 uint64_t native_stub(struct loader *loader, const struct ld_module *exporter, const char *name, uint32_t len, uint32_t ordinal);
 NTSTATUS native_private_call(uint32_t number, const uintptr_t *arguments);
 NTSTATUS native_parameters_fill(void);                    /* parameters.c */
+/* The program's whole path: to the end of its links, and by the name it was called (NULL: without a folder). */
+struct native_program { const char *path, *named; };
+const struct native_program *native_program(void);
 NTSTATUS native_spawn(const struct nt_spawn *spawn);      /* child.c: nt_config.spawn */
 NTSTATUS native_image_open(const char *unix_path, struct nt_image_facts *facts); /* section.c */
 NTSTATUS native_image_map(const char *unix_path, void **base, size_t *size);

@@ -260,10 +260,12 @@ static bool cells_fill(uintptr_t unix_call, struct ld_error *error)
     return true;
 }
 
-/* On i386 win32u has a cell of its own; Wine fills it for every module that exports one. */
+/* On i386 win32u has a cell of its own. Only it is asked: looking into the exports of all others costs a start first touches
+ * of pages that nobody else wants. */
 bool native_module_cells(struct loader *loader, struct ld_module *module)
 {
-    uint64_t at = module == native.ntdll ? 0 : native_export(module, "Wow64Transition");
+    bool has = sizeof(void *) == 4 && !strcasecmp(module->name, "win32u.dll");
+    uint64_t at = has ? native_export(module, "Wow64Transition") : 0;
     if (!at)
         return true;
     if (ld_module_writable(loader, module, pe_rva_at((uint32_t)(at - module->base)), sizeof(uintptr_t)))

@@ -279,24 +279,49 @@ static void told_free(struct told *told)
         free(text->data);
 }
 
-/* The first word of the command line: the program as it was named, but as a Windows path, because programs look for options
- * that begin with a slash and for the last backslash. A link keeps its name: some programs do what they are called. */
-static void program_add(struct text *text, const char *program)
+/* The program's path with the links of its folder followed. NULL: it was named without a folder, or that is gone. */
+static char *program_in_folder(const char *program)
 {
-    char folder[4096], whole[8192], utf8[16384];
-    WCHAR dos[8192];
-    const char *slash = strrchr(program, '/'), *name = slash ? slash + 1 : program;
+    char folder[4096], *whole = NULL;
+    const char *slash = strrchr(program, '/');
     size_t length = slash ? (size_t)(slash - program) : 0;
     if (!slash || length >= sizeof folder)
-        return argument_add(text, program);
+        return NULL;
     memcpy(folder, program, length);
-    strcpy(folder + length, length ? "" : "/");
-    char *full = program[0] == '/' ? strdup(folder) : realpath(folder, NULL);
-    int written = full ? snprintf(whole, sizeof whole, "%s/%s", strcmp(full, "/") ? full : "", name) : -1;
+    folder[length] = 0;
+    char *full = realpath(folder, NULL);
+    if (full && asprintf(&whole, "%s/%s", strcmp(full, "/") ? full : "", slash + 1) < 0)
+        whole = NULL;
     free(full);
-    unsigned units = written > 0 && (size_t)written < sizeof whole ? nt_path_to_dos(whole, dos, 8192) : 0;
+    return whole;
+}
+
+/* To follow links takes a call for each part of a path: done once, and not at all for a whole path, which is taken as it is like
+ * any module's. */
+const struct native_program *native_program(void)
+{
+    static struct native_program program;
+    const char *given = native.options.program;
+    char target[8];
+    if (program.path)
+        return &program;
+    program.named = given[0] == '/' ? given : program_in_folder(given);
+    program.path = given[0] == '/' || (program.named && readlink(program.named, target, sizeof target) < 0) ? program.named
+                                                                                                          : realpath(given, NULL);
+    if (!program.path)
+        program.path = given;
+    return &program;
+}
+
+/* The first word of the command line: the program as it was named, but as a Windows path, because programs look for options
+ * that begin with a slash and for the last backslash. */
+static void program_add(struct text *text, const struct native_program *program)
+{
+    char utf8[16384];
+    WCHAR dos[8192];
+    unsigned units = program->named && strlen(program->named) < 8192 ? nt_path_to_dos(program->named, dos, 8192) : 0;
     if (!units)
-        return argument_add(text, program);
+        return argument_add(text, native.options.program);
     utf8[nt_utf8_from_utf16(dos, units, utf8, sizeof utf8)] = 0;
     argument_add(text, utf8);
 }
@@ -304,12 +329,10 @@ static void program_add(struct text *text, const char *program)
 /* A first process: from the words of the command line. */
 static void told_first(struct told *told)
 {
-    /* A whole path is taken as it is, as for any module: to follow its links takes a call for each part. */
-    char cwd[4096], *full = native.options.program[0] == '/' ? NULL : realpath(native.options.program, NULL);
-    dos_path_add(&told->image, full ? full : native.options.program);
-    free(full);
+    char cwd[4096];
+    dos_path_add(&told->image, native_program()->path);
     text_units(&told->title, told->image.data, told->image.length);
-    program_add(&told->command, native.options.program);
+    program_add(&told->command, native_program());
     for (char *const *argument = native.options.arguments; *argument; argument++) {
         text_add(&told->command, " ");
         argument_add(&told->command, *argument);

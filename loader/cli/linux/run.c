@@ -312,9 +312,12 @@ static int program_check(bool *foreign)
     struct cli_source source;
     int status = 0;
     const uint16_t own = sizeof(void *) == 8 ? PE_MACHINE_AMD64 : PE_MACHINE_I386;
-    if (!cli_source_open(&source, run.program, &status)) {
-        status_write(source.ntstatus, "refused");
-        return status;
+    if (!cli_source_peek(&source.image, run.program)) {
+        if (!cli_source_open(&source, run.program, &status)) {
+            status_write(source.ntstatus, "refused");
+            return status;
+        }
+        cli_source_close(&source);
     }
     uint16_t machine = source.image.machine;
     *foreign = machine != own && machine == PE_MACHINE_I386;
@@ -326,7 +329,6 @@ static int program_check(bool *foreign)
         cli_say("%s: a DLL, not a program: it has no beginning of its own", run.program);
         status = CLI_NOT_LOADABLE;
     }
-    cli_source_close(&source);
     if (status)
         status_write(PE_STATUS_INVALID_IMAGE_FORMAT, "refused");
     return status;
