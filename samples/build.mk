@@ -120,7 +120,7 @@ $(foreach dll,same1 same2,$(eval $(call sample_same,$(dll))))
 
 # The loader, point by point ------------------------------------------------------------------------------------
 
-SAMPLE_PROGRAMS += search same_module datafile references thread_calls dllmain_errors shutdown reentry exe_library no_relocs \
+SAMPLE_PROGRAMS += search same_module image_sections datafile references thread_calls dllmain_errors shutdown reentry exe_library no_relocs \
   protection locale_names tls_slots modules cookie bound manifest manifest_beside corners
 SAMPLE_DLLS += corners_dll search_dll search_pair teller_a teller_b teller_c teller_d shutdown_dll reentry_dll reentry_back reentry_root reentry_free \
   protection_dll cookie_dll cookie_own manifest_first manifest_second manifest_library \

@@ -266,6 +266,17 @@ static void not_marked_as_dll(struct edge *e)
     calls(e, "a");
 }
 
+/* Its DllMain takes no argument off the stack (x86) and loses a register that it must keep. */
+static void initialiser_loses_registers(struct edge *e)
+{
+    dll_begin(&one, e);
+    EXPORTS(&one, 1, {"a", F1, 0});
+    put32(&one.e.b, opt(&one.e.b, OPT_ENTRY), one.e.text + 0x200);
+    one.e.at = one.e.text + 0x200;
+    CODE_BYTES(&one.e, "\x31\xdb\xb8\x01\0\0\0\xc3"); /* xor ebx, ebx; mov eax, 1; ret */
+    calls(e, "a");
+}
+
 /* ---- forwarders ----------------------------------------------------------------------------------------------------- */
 
 static void forwards(struct edge *e, const char *text)
@@ -368,6 +379,7 @@ static const struct edge_row rows[] = {
     {"the entry lies in a DLL", entry_in_a_dll, EXITS, 0x51, NULL, CORKAMI "dllextep-ld", 0},
     {"a DLL not marked as one", not_marked_as_dll, EXITS, 0x51, NULL, CORKAMI "dllnomain: exports are usable, its entry is not called", 0},
 
+    {"a DllMain that loses EBX and its stack", initialiser_loses_registers, EXITS, 0x51, NULL, "shared facts, loader checklist 36; " WINE, 0},
     {"forwarder by name", forward_by_name, EXITS, 0x52, NULL, MS ": Export Address Table", 0},
     {"forwarder by ordinal", forward_by_ordinal, EXITS, 0x51, NULL, MS ": Export Address Table", 0},
     {"forwarder to its own DLL", forward_to_itself, EXITS, 0x50, NULL, CORKAMI "dllfwloop", 0},

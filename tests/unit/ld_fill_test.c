@@ -108,6 +108,26 @@ static void rights_follow_the_sections(void **state)
             }
 }
 
+/* What the loader writes for this process alone, the addresses of its imports, must not be seen by others: a shared section that
+ * holds the import tables is copied on write like any other. */
+static void import_tables_are_not_shared(void **state)
+{
+    static const uint32_t shared = 0xd0000000;
+    struct process process;
+    (void)state;
+    process_open(&process);
+    process_add(&process, "/app/need.dll", &(struct ld_make){.exports = {{"a", NULL}}});
+    process_add(&process, "/app/t.dll", &(struct ld_make){.base = 0x190000000, .imports = {{"need.dll", {"a"}}}, .pointers = 1});
+    struct ld_made *made = &process.files[1];
+    memcpy(section_header(made, 1) + 36, &shared, 4);
+    memcpy(section_header(made, 2) + 36, &shared, 4);
+    struct ld_module *module = load(&process, "t");
+    assert_non_null(module);
+    assert_int_equal(ld_module_region(module, pe_rva_at(made->data))->plan.rights, HOST_READ | HOST_WRITE | HOST_SHARED);
+    assert_int_equal(ld_module_region(module, pe_rva_at(made->iat))->plan.rights, HOST_READ | HOST_WRITE);
+    process_close(&process);
+}
+
 /* A file whose alignment is a page, at its base, with nothing to bind: headers, code, tables, data, table are one mapping, of
  * which code and data get rights of their own; the same file unaligned is one piece of memory and four changes. */
 static void calls_are_few(void **state)
@@ -279,6 +299,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bytes_are_where_they_belong), cmocka_unit_test(rights_follow_the_sections),
+        cmocka_unit_test(import_tables_are_not_shared),
         cmocka_unit_test(calls_are_few),               cmocka_unit_test(only_neighbours_in_the_file_merge),
         cmocka_unit_test(gaps_stay_closed),            cmocka_unit_test(tls_slots_are_reused),
         cmocka_unit_test(empty_tls_takes_no_slot),     cmocka_unit_test(trace_words),
