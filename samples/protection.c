@@ -21,6 +21,33 @@ static unsigned char *at(const char *name)
     return (unsigned char *)(ULONG_PTR)GetProcAddress(module, name);
 }
 
+/* "The private page is marked as PAGE_READWRITE" (Microsoft, Memory Protection Constants): by the first write, page by page. */
+static void written(void)
+{
+    static const char *const names[] = { "protection_data", "protection_zero", "protection_wide" };
+    unsigned char *page;
+    volatile unsigned char read;
+    DWORD old = 0;
+
+    for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
+        page = at(names[i]) + 0x2000;
+        read = *page;
+        query("read", page);
+        *page = (unsigned char)(read + 7);
+        query("written", page);
+        query("the page behind it", page + 0x1000);
+    }
+    page = at("protection_data") + 0x2000;
+    check("made read-only", VirtualProtect(page, 1, PAGE_READONLY, &old));
+    printf("it had been %02lx\n", old);
+    check("made writable", VirtualProtect(page, 1, PAGE_READWRITE, &old));
+    query("it is nobody else's", page);
+    check("the page behind it too", VirtualProtect(page + 0x1000, 1, PAGE_READONLY, &old));
+    printf("it had been %02lx\n", old);
+    check("and again", VirtualProtect(page + 0x1000, 1, PAGE_READWRITE, &old));
+    query("it is still everybody's", page + 0x1000);
+}
+
 int main(void)
 {
     unsigned char *data;
@@ -36,6 +63,7 @@ int main(void)
     query("data", at("protection_data") + 0x2000);
     query("zeroes", at("protection_zero") + 0x2000);
     query("code that may be written", at("protection_wide") + 0x2000);
+    written();
     data = at("protection_constant") + 0x1000;
     check("constants made writable", VirtualProtect(data, 0x1000, PAGE_READWRITE, &old));
     printf("they had been %02lx\n", old);

@@ -19,11 +19,14 @@ static int is_whole_path(const char *path)
     return path[0] && path[1] == ':' && path[2] == '\\' && !strchr(path, '/');
 }
 
+typedef HRESULT(WINAPI *folder_function)(HWND, int, HANDLE, DWORD, char *);
+static folder_function shell_folder; /* found by name, so that a program without shell is not another one */
+
 static int is_folder_of_user(int folder, const char *name)
 {
     char path[MAX_PATH];
 
-    return SHGetFolderPathA(NULL, folder | CSIDL_FLAG_DONT_VERIFY, NULL, 0, path) == S_OK && !_stricmp(path, variable(name));
+    return shell_folder && shell_folder(NULL, folder | CSIDL_FLAG_DONT_VERIFY, NULL, 0, path) == S_OK && !_stricmp(path, variable(name));
 }
 
 int main(int count, char **arguments)
@@ -36,6 +39,7 @@ int main(int count, char **arguments)
     check("which is the program's", !_stricmp(arguments[0], module));
     check("APPDATA is a whole path", is_whole_path(variable("APPDATA")));
     check("so is LOCALAPPDATA", is_whole_path(variable("LOCALAPPDATA")));
+    shell_folder = (folder_function)(void *)GetProcAddress(LoadLibraryA("shell32.dll"), "SHGetFolderPathA");
     check("the shell says the same", is_folder_of_user(CSIDL_APPDATA, "APPDATA") && is_folder_of_user(CSIDL_LOCAL_APPDATA, "LOCALAPPDATA"));
     sprintf(home, "%s%s", variable("HOMEDRIVE"), variable("HOMEPATH"));
     check("HOMEDRIVE and HOMEPATH are a whole path", is_whole_path(home));

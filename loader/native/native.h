@@ -129,6 +129,7 @@ const struct native_program *native_program(void);
 NTSTATUS native_spawn(const struct nt_spawn *spawn);      /* child.c: nt_config.spawn */
 NTSTATUS native_image_open(const char *unix_path, struct nt_image_facts *facts); /* section.c */
 NTSTATUS native_image_map(const char *unix_path, void **base, size_t *size);
+bool native_image_bytes(const char *unix_path, uint64_t base, uint32_t rva, void *bytes, size_t size); /* original.c */
 void native_image_facts(const struct pe_image *image, struct nt_image_facts *facts);
 
 /* crash.c: one frame of the stack walk, innermost first; false at the end. */

@@ -50,6 +50,7 @@ static bool kernel_open(struct ld_error *error)
         .missing = options->missing_call,
         .image_open = native_image_open,
         .image_map = native_image_map,
+        .image_bytes = native_image_bytes,
         .finish = options->finish,
         .unhandled = options->unhandled,
         .spawn = native_spawn,

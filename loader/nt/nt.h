@@ -86,6 +86,8 @@ struct nt_config {
     /* Sections with SEC_IMAGE, set above the kernel: it knows no PE. */
     NTSTATUS (*image_open)(const char *unix_path, struct nt_image_facts *facts);
     NTSTATUS (*image_map)(const char *unix_path, void **base, size_t *size);
+    /* `size` bytes of the image at base, from rva on, as they were before anybody wrote; false: they cannot be had now. */
+    bool (*image_bytes)(const char *unix_path, uint64_t base, uint32_t rva, void *bytes, size_t size);
     /* Ends this host process with a guest's exit status; does not return. */
     void (*finish)(uint32_t exit_status);
     /* An exception that nobody handled, second chance: tell it; then the process ends with its code. */

@@ -230,6 +230,23 @@ static void section_rights(struct edge *e, uint32_t characteristics)
     unsigned section = build_section(&e->b, ".look", 0x1000, 0x200, characteristics);
     answers_rights(e, get32(&e->b, sec(&e->b, section, SEC_RVA)));
 }
+/* The loader's own fix-ups are part of the section, not of the process: they make no page a written one (Windows relocates the
+ * section, and all processes share it). */
+static void rights_moved(struct edge *e, bool writes)
+{
+    unsigned section = build_section(&e->b, ".look", 0x1000, 0x200, 0xc0000040);
+    uint32_t look = get32(&e->b, sec(&e->b, section, SEC_RVA));
+    struct table table = table_begin(e, true);
+    BLOCK(&table, look, (uint16_t)((e->b.is_64 ? DIR64 : HIGHLOW) | 0x10), (uint16_t)(HIGHLOW | 0x1fc));
+    code_enter(e);
+    if (writes)
+        code_put(e, look + 0x800, 1);
+    query(e, look);
+    code_load(e, information(e, PROTECT));
+    code_leave(e, 0);
+}
+static void rights_rw_moved(struct edge *e) { rights_moved(e, false); }
+static void rights_rw_moved_written(struct edge *e) { rights_moved(e, true); }
 static void rights_header(struct edge *e) { answers_rights(e, 0); }
 static void rights_code(struct edge *e) { answers_rights(e, e->text); }
 static void rights_none(struct edge *e) { section_rights(e, 0x00000040); }
@@ -391,6 +408,8 @@ static const struct edge_row rows[] = {
     {"VirtualQuery: no rights", rights_none, EXITS, 0x01, NULL, QUERY, 0},
     {"VirtualQuery: R", rights_r, EXITS, 0x02, NULL, QUERY, 0},
     {"VirtualQuery: RW", rights_rw, EXITS, 0x08, NULL, QUERY, 0},
+    {"VirtualQuery: RW with fix-ups, moved", rights_rw_moved, EXITS, 0x08, NULL, QUERY, 0},
+    {"VirtualQuery: RW with fix-ups, moved and written", rights_rw_moved_written, EXITS, 0x04, NULL, "Microsoft, Memory Protection Constants: the private page is marked as PAGE_READWRITE", 0},
     {"VirtualQuery: RW without bytes", rights_bss, EXITS, 0x08, NULL, QUERY, 0},
     {"VirtualQuery: X", rights_x, EXITS, 0x10, NULL, QUERY, 0},
     {"VirtualQuery: RX", rights_rx, EXITS, 0x20, NULL, QUERY, 0},

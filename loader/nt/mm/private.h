@@ -240,6 +240,10 @@ struct mm_fact {
     char path[4096];                /* unix path */
 };
 NTSTATUS mm_fact_get(ULONG information_class, uintptr_t at, struct mm_fact *out);
+/* mm/written.c: a fact about copy-on-write pages (basic, with the image's path) becomes one about those of them that are alike:
+ * written already, or not yet. Lock NOT held: guest memory is read. */
+void mm_written_tell(struct mm_fact *fact);
+uint32_t mm_written_protect(uint32_t protect); /* what such a page has once it was written */
 
 /* mm/remote.c: the same in another process, by asking it. */
 NTSTATUS mm_remote_allocate(const struct nt_process_object *other, uintptr_t *base, uintptr_t *size, ULONG type, ULONG protect,

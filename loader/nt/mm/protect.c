@@ -24,6 +24,17 @@ static ULONG copying(const struct mm_area *area, ULONG protect)
     return protect;
 }
 
+/* Was the first page of a change a copy-on-write one that had been written? */
+static bool was_written(uintptr_t at)
+{
+    struct mm_fact fact;
+    mm_lock();
+    struct mm_area *area = mm_tree_find(at);
+    uint32_t state = area && area->type ? mm_area_state(area, at) : 0;
+    mm_unlock();
+    return state & MM_COPYING && !mm_fact_get(0, at, &fact) && !(fact.protect & MM_COPYING);
+}
+
 static NTSTATUS protect_locked(uintptr_t at, uintptr_t end, ULONG protect, ULONG *old)
 {
     struct mm_area *area = area_of(at, end);
@@ -53,9 +64,12 @@ NTSTATUS mm_protect(uintptr_t *base, uintptr_t *size, ULONG protect, ULONG *old)
     if (!*size || *size > nt_process.user_high - *base)
         return STATUS_INVALID_PARAMETER_3;
     uintptr_t at = mm_page_down(*base), end = mm_page_up(*base + *size);
+    bool written = was_written(at);
     mm_lock();
     NTSTATUS status = protect_locked(at, end, protect, old);
     mm_unlock();
+    if (!status && written)
+        *old = mm_written_protect(*old);
     *base = at;
     *size = end - at;
     return status;

@@ -117,6 +117,8 @@ NTSTATUS mm_fact_get(ULONG information_class, uintptr_t at, struct mm_fact *out)
             query_area(at, area, out);
         else
             query_free(at, area, out);
+        if (out->protect & MM_COPYING && area->path && strlen(area->path) < sizeof out->path)
+            strcpy(out->path, area->path);
     } else {
         struct mm_area *area = mm_tree_find(at);
         if (!area || (information_class != MEMORY_REGION && area->type != MEM_IMAGE && area->type != MEM_MAPPED))
@@ -127,6 +129,8 @@ NTSTATUS mm_fact_get(ULONG information_class, uintptr_t at, struct mm_fact *out)
             query_whole(area, out);
     }
     mm_unlock();
+    if (information_class == MEMORY_BASIC)
+        mm_written_tell(out);
     return status;
 }
 
