@@ -25,6 +25,8 @@ static unsigned char *at(const char *name)
 static void written(void)
 {
     static const char *const names[] = { "protection_data", "protection_zero", "protection_wide" };
+    static const char *const facts[3][3] = { { "data, read", "data, written", "data, the page behind" },
+        { "zeroes, read", "zeroes, written", "zeroes, the page behind" }, { "code, read", "code, written", "code, the page behind" } };
     unsigned char *page;
     volatile unsigned char read;
     DWORD old = 0;
@@ -32,18 +34,18 @@ static void written(void)
     for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
         page = at(names[i]) + 0x2000;
         read = *page;
-        query("read", page);
+        query(facts[i][0], page);
         *page = (unsigned char)(read + 7);
-        query("written", page);
-        query("the page behind it", page + 0x1000);
+        query(facts[i][1], page);
+        query(facts[i][2], page + 0x1000);
     }
     page = at("protection_data") + 0x2000;
     check("made read-only", VirtualProtect(page, 1, PAGE_READONLY, &old));
     printf("it had been %02lx\n", old);
     check("made writable", VirtualProtect(page, 1, PAGE_READWRITE, &old));
     query("it is nobody else's", page);
-    check("the page behind it too", VirtualProtect(page + 0x1000, 1, PAGE_READONLY, &old));
-    printf("it had been %02lx\n", old);
+    check("the page behind made read-only", VirtualProtect(page + 0x1000, 1, PAGE_READONLY, &old));
+    printf("that had been %02lx\n", old);
     check("and again", VirtualProtect(page + 0x1000, 1, PAGE_READWRITE, &old));
     query("it is still everybody's", page + 0x1000);
 }
