@@ -77,11 +77,13 @@ static void file_links(struct nt_object *object, void (*visit)(struct nt_object 
         visit(nt_at(file->file.completion));
 }
 
-static void counts_reset(struct nt_object *object)
+/* Before the records tell their files anew: one that is named by a file and does not list it, because that was coming or going,
+ * may end before the file does. */
+static void file_reset(struct nt_object *object)
 {
     struct io_file *file = (struct io_file *)object;
     if (object->type == NT_FILE)
-        file->pending = 0;
+        file->pending = file->record = 0;
 }
 
 /* Listed, but nothing holds it any more: its end was being begun. */
@@ -105,7 +107,7 @@ static void pending_count(struct nt_object *object, bool busy)
 
 static void repair(void)
 {
-    ob_objects_visit(counts_reset);
+    ob_objects_visit(file_reset);
     io_pipe_users_reset();
     ob_objects_visit(user_count);
     ob_journals_visit(pending_count);

@@ -193,10 +193,6 @@ void io_record_detach(struct io_file *file)
     if (file->shares)
         sharing_count(record, &file->file, (uint32_t)-1);
     OB_ORDER();
-    /* First: who is killed in between leaves a listed file without a record, which the repair mends; a file that is no longer
-     * listed, and still names the record, would outlive it. */
-    file->record = 0;
-    OB_ORDER();
     if (file->prev)
         ((struct io_file *)nt_at(file->prev))->next = file->next;
     else
@@ -204,6 +200,7 @@ void io_record_detach(struct io_file *file)
     OB_ORDER();
     if (file->next)
         ((struct io_file *)nt_at(file->next))->prev = file->prev;
+    file->record = 0;
     file->next = file->prev = 0;
     if (!record->files)
         record_end(record);
