@@ -45,7 +45,6 @@ static void written(void)
     check("made writable", VirtualProtect(page, 1, PAGE_READWRITE, &old));
     query("it is nobody else's", page);
     check("the page behind made read-only", VirtualProtect(page + 0x1000, 1, PAGE_READONLY, &old));
-    printf("that had been %02lx\n", old);
     check("and again", VirtualProtect(page + 0x1000, 1, PAGE_READWRITE, &old));
     query("it is still everybody's", page + 0x1000);
 }

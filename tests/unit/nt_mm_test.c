@@ -348,6 +348,10 @@ static void protecting(void **state)
     STATUS_IS(protect_pages(base, 0x4000, PAGE_EXECUTE_READWRITE, &old), STATUS_SUCCESS); /* W+X is allowed */
     assert_int_equal(old, PAGE_READONLY);
     assert_basic(base, base, 0x4000, MEM_COMMIT, PAGE_EXECUTE_READWRITE, MEM_PRIVATE);
+    /* PAGE_TARGETS_NO_UPDATE | PAGE_ENCLAVE_NO_CHANGE go with executable pages alone, and are not kept. */
+    STATUS_IS(protect_pages(base, 0x4000, PAGE_EXECUTE_READWRITE | 0x60000000, &old), STATUS_SUCCESS);
+    assert_basic(base, base, 0x4000, MEM_COMMIT, PAGE_EXECUTE_READWRITE, MEM_PRIVATE);
+    STATUS_IS(protect_pages(base, 0x4000, PAGE_READWRITE | 0x60000000, &old), STATUS_INVALID_PAGE_PROTECTION);
 #if defined __x86_64__ || defined __i386__
     memcpy((void *)base, "\xb8\x2a\x00\x00\x00\xc3", 6); /* mov eax, 42; ret */
     assert_int_equal(((int (*)(void))base)(), 42);

@@ -3,7 +3,8 @@
 
 #include <stdlib.h>
 
-enum { PAGE_TARGETS = 0x40000000 };
+/* What only matters to control flow guard and enclaves; WriteProcessMemory of Windows and of Wine 10 asks for both. */
+enum { PAGE_ENCLAVE_NO_CHANGE = 0x20000000, PAGE_TARGETS_NO_UPDATE = 0x40000000 };
 
 /* The area that holds all of [at, end). */
 static struct mm_area *area_of(uintptr_t at, uintptr_t end)
@@ -56,7 +57,7 @@ static NTSTATUS protect_locked(uintptr_t at, uintptr_t end, ULONG protect, ULONG
 NTSTATUS mm_protect(uintptr_t *base, uintptr_t *size, ULONG protect, ULONG *old)
 {
     if (protect & (PAGE_EXECUTE | PAGE_EXECUTE_READ | PAGE_EXECUTE_READWRITE | PAGE_EXECUTE_WRITECOPY))
-        protect &= ~(ULONG)PAGE_TARGETS;
+        protect &= ~(ULONG)(PAGE_ENCLAVE_NO_CHANGE | PAGE_TARGETS_NO_UPDATE);
     if (!mm_protect_valid(protect, true))
         return STATUS_INVALID_PAGE_PROTECTION;
     if (*base >= nt_process.user_high)
