@@ -5,6 +5,7 @@
 #include "loader/nt/mm.h"
 #include "loader/nt/ps.h"
 
+#include <ctype.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,8 +77,13 @@ static void argument_add(struct text *text, const char *argument)
     text_add(text, "\"");
 }
 
+/* Letters that differ in case differ in one bit: nearly all pairs are told apart by their first letters. */
+static bool begin_alike(const char *a, const char *b) { return !((*a ^ *b) & ~0x20); }
+
 static bool same_name(const char *entry, const char *name)
 {
+    if (!begin_alike(entry, name))
+        return false;
     size_t length = strlen(name);
     return !strncasecmp(entry, name, length) && entry[length] == '=';
 }
@@ -101,7 +107,8 @@ static bool is_unix_only(const char *entry)
 
 static int by_name(const void *a, const void *b)
 {
-    return strcasecmp(*(char *const *)a, *(char *const *)b);
+    const char *one = *(char *const *)a, *other = *(char *const *)b;
+    return begin_alike(one, other) ? strcasecmp(one, other) : tolower((unsigned char)*one) - tolower((unsigned char)*other);
 }
 
 static void dos_path_add(struct text *text, const char *unix_path)
@@ -151,7 +158,7 @@ static bool has_variable(char *const *all, size_t count, const char *entry)
 {
     size_t length = strcspn(entry, "=") + 1;
     for (size_t i = 0; i < count; i++)
-        if (!strncasecmp(all[i], entry, length))
+        if (begin_alike(all[i], entry) && !strncasecmp(all[i], entry, length))
             return true;
     return false;
 }
@@ -206,7 +213,7 @@ static void environment_build(struct text *text, char *const *unix_environment)
     qsort(all, count, sizeof *all, by_name);
     static const WCHAR end = 0;
     for (size_t i = 0; i < count; i++) {
-        if (i && !strncasecmp(all[i], all[i - 1], strcspn(all[i], "=") + 1))
+        if (i && begin_alike(all[i], all[i - 1]) && !strncasecmp(all[i], all[i - 1], strcspn(all[i], "=") + 1))
             continue; /* names that differ in case only: the first stays */
         text_add(text, all[i]);
         text_units(text, &end, 1);

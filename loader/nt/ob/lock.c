@@ -19,7 +19,9 @@ enum { SPIN_LIMIT = 100, PATIENCE_NS = 20 * 1000 * 1000 };
 void (*ob_lock_repair)(uint32_t dead_owner) = ob_repair;
 
 static __thread uint32_t own_id;             /* 0: not asked yet */
-static __thread struct { uint32_t count; uint32_t *futex[OB_WAKE_LIMIT]; } wakes;
+/* Whoever has the lock notes here whom to wake. What one leaves that ended meanwhile are false alarms. Not a thread's own: so
+ * little is that otherwise that musl has room for it, and a start needs no mapping for it. */
+static struct { uint32_t count; uint32_t *futex[OB_WAKE_LIMIT]; } wakes;
 
 long ob_futex_wake(uint32_t *word, int count)
 {
@@ -115,7 +117,9 @@ void nt_lock(void)
 
 void nt_unlock(void)
 {
-    uint32_t count = wakes.count;
+    uint32_t count = wakes.count, *futexes[OB_WAKE_LIMIT];
+    memcpy(futexes, wakes.futex, count * sizeof *futexes);
+    wakes.count = 0;
     ob_arena->turns++;
     uint32_t old = __atomic_exchange_n(&ob_arena->lock, 0, __ATOMIC_RELEASE);
     assert((old & ~OB_LOCK_WAITERS) == own_id);
@@ -123,12 +127,9 @@ void nt_unlock(void)
         ob_futex_wake(&ob_arena->lock, 1);
     if (nt_config.tell)
         ob_tell_flush();
-    if (!count)
-        return;
     /* The memory may have got a new owner meanwhile: everybody who sleeps on a futex expects false alarms. */
-    wakes.count = 0;
     for (uint32_t i = 0; i < count; i++)
-        ob_futex_wake(wakes.futex[i], 1);
+        ob_futex_wake(futexes[i], 1);
 }
 
 void ob_wake_later(uint32_t *futex)
