@@ -180,7 +180,7 @@ sample_ldflags_no_relocs := -Wl,--disable-dynamicbase -Wl,--disable-reloc-sectio
 # Processes and handles ------------------------------------------------------------------------------------------
 
 SAMPLE_PROCESSES := create1 create2 create3 create_child handle_parent handle_child handle_vs_id ends exit_thread tree pipe_parent \
-  pipe_child named_pipe shared suspended job job_rules duplicate remote_memory remote_thread apc inject_library inject_image ctrl_c \
+  pipe_child named_pipe shared suspended job job_rules duplicate remote_memory remote_thread apc inject_library inject_image inject_section ctrl_c \
   batch mixed killed chosen_parent through
 SAMPLE_PROGRAMS += $(SAMPLE_PROCESSES)
 SAMPLE_DLLS += ends_dll inject_dll
@@ -192,7 +192,7 @@ $(call sample_nocrt_dll,inject_dll)
 # A thread's first function is stdcall, and exported without the decoration.
 sample_ldflags_inject_dll_x86 := -Wl,--enable-stdcall-fixup
 # Who looks into a child from outside needs ntdll's own questions; entry bytes are compared where the linker put them.
-$(foreach name,suspended duplicate remote_memory remote_thread apc inject_library inject_image, \
+$(foreach name,suspended duplicate remote_memory remote_thread apc inject_library inject_image inject_section, \
   $(eval sample_ldflags_$(name) := $(SAMPLE_FIXED_BASE) -lntdll))
 sample_cflags_mixed_x64 := -DMIXED_TWIN='"..\\x86\\mixed.exe"'
 sample_cflags_mixed_x86 := -DMIXED_TWIN='"..\\x64\\mixed.exe"'

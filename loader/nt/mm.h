@@ -37,7 +37,7 @@ void nt_mm_process_ended(uint32_t id);
 /* Carries out a PS_MEMORY_* operation that another process of the session asks for (ps/message.h); the answer replaces
  * *message. */
 struct ps_message;
-NTSTATUS mm_serve(struct ps_message *message);
+NTSTATUS mm_serve(struct ps_message *message, int fd); /* fd: what came along, the caller's; -1: none */
 
 /* Data sections made by the kernel itself: an NLS file seen read-only. */
 NTSTATUS nt_mm_map_file(const char *unix_path, void **base, size_t *size);

@@ -245,12 +245,25 @@ NTSTATUS mm_fact_get(ULONG information_class, uintptr_t at, struct mm_fact *out)
 void mm_written_tell(struct mm_fact *fact);
 uint32_t mm_written_protect(uint32_t protect); /* what such a page has once it was written */
 
+/* A view that is wished for, checked as far as it can be without knowing the process that gets it. */
+struct mm_mapping {
+    const struct nt_section_object *section;
+    int fd;                         /* its handle's */
+    struct mm_wish wish;
+    uint64_t offset, commit;
+    ULONG type, protect;
+};
+NTSTATUS mm_map(const struct mm_mapping *mapping, uintptr_t *base, uintptr_t *size); /* in this process */
+NTSTATUS mm_unmap(uintptr_t base, ULONG flags);
+
 /* mm/remote.c: the same in another process, by asking it. */
 NTSTATUS mm_remote_allocate(const struct nt_process_object *other, uintptr_t *base, uintptr_t *size, ULONG type, ULONG protect,
                             const struct mm_wish *wish);
 NTSTATUS mm_remote_free(const struct nt_process_object *other, uintptr_t *base, uintptr_t *size, ULONG type);
 NTSTATUS mm_remote_protect(const struct nt_process_object *other, uintptr_t *base, uintptr_t *size, ULONG protect, ULONG *old);
 NTSTATUS mm_remote_query(const struct nt_process_object *other, ULONG information_class, uint64_t at, struct mm_fact *out);
+NTSTATUS mm_remote_map(const struct nt_process_object *other, const struct mm_mapping *mapping, uintptr_t *base, uintptr_t *size);
+NTSTATUS mm_remote_unmap(const struct nt_process_object *other, uintptr_t base, ULONG flags);
 /* Copies between a host buffer here and the other's guest memory; *done: how much was. */
 NTSTATUS mm_remote_read(const struct nt_process_object *other, uint64_t from, void *to, size_t size, size_t *done);
 NTSTATUS mm_remote_write(const struct nt_process_object *other, uint64_t to, const void *from, size_t size, size_t *done);

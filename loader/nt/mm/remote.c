@@ -2,15 +2,21 @@
  * system itself where it permits (Yama and containers may not), else by the other process's service thread. */
 #define _GNU_SOURCE
 #include "loader/nt/mm/private.h"
+#include "loader/nt/ob/arena.h"
 #include "loader/nt/ps/message.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/uio.h>
 
+static NTSTATUS ask_with(const struct nt_process_object *other, struct ps_message *message, int fd)
+{
+    return nt_ask ? nt_ask(other, message, fd, NULL) : STATUS_PROCESS_IS_TERMINATING;
+}
+
 static NTSTATUS ask(const struct nt_process_object *other, struct ps_message *message)
 {
-    return nt_ask ? nt_ask(other, message, -1, NULL) : STATUS_PROCESS_IS_TERMINATING;
+    return ask_with(other, message, -1);
 }
 
 static void message_open(struct ps_message *message, uint32_t operation)
@@ -77,6 +83,38 @@ NTSTATUS mm_remote_query(const struct nt_process_object *other, ULONG informatio
     if (!status)
         memcpy(out, message.data, sizeof *out);
     return status;
+}
+
+NTSTATUS mm_remote_map(const struct nt_process_object *other, const struct mm_mapping *mapping, uintptr_t *base, uintptr_t *size)
+{
+    struct ps_message message;
+    message_open(&message, PS_MAP);
+    if (mapping->wish.required)
+        return STATUS_NOT_SUPPORTED;
+    message.argument[0] = *base;
+    message.argument[1] = *size;
+    message.argument[2] = mapping->type;
+    message.argument[3] = mapping->protect;
+    message.argument[4] = mapping->wish.high;
+    message.argument[5] = mapping->offset;
+    message.thread = nt_ref_of(mapping->section);
+    message.size = sizeof mapping->commit;
+    memcpy(message.data, &mapping->commit, sizeof mapping->commit);
+    NTSTATUS status = ask_with(other, &message, mapping->fd);
+    if (!NT_SUCCESS(status))
+        return status;
+    *base = (uintptr_t)message.argument[0];
+    *size = (uintptr_t)message.argument[1];
+    return status;
+}
+
+NTSTATUS mm_remote_unmap(const struct nt_process_object *other, uintptr_t base, ULONG flags)
+{
+    struct ps_message message;
+    message_open(&message, PS_UNMAP);
+    message.argument[0] = base;
+    message.argument[1] = flags;
+    return ask(other, &message);
 }
 
 /* What the system copies; less than wanted: the rest is the other's to try. */
@@ -168,8 +206,50 @@ static NTSTATUS serve_range(struct ps_message *message, uintptr_t base, uintptr_
     return status;
 }
 
+static nt_ref wanted_section;
+static struct nt_object *found_section;
+
+static void section_look(struct nt_object *object, bool busy)
+{
+    (void)busy;
+    if (nt_ref_of(object) == wanted_section && object->type == NT_SECTION)
+        found_section = object;
+}
+
+/* Held, if somebody in the session holds it, as whoever asks does. */
+static struct nt_object *section_open(nt_ref ref)
+{
+    nt_lock();
+    wanted_section = ref;
+    found_section = NULL;
+    ob_journals_visit(section_look);
+    struct nt_object *section = found_section;
+    if (section)
+        nt_object_hold(section);
+    nt_unlock();
+    return section;
+}
+
+static NTSTATUS serve_map(struct ps_message *message, uint32_t given, int fd)
+{
+    struct mm_mapping mapping = {.fd = fd, .wish = {.high = (uintptr_t)message->argument[4]}, .offset = message->argument[5],
+                                 .type = (ULONG)message->argument[2], .protect = (ULONG)message->argument[3]};
+    uintptr_t base = (uintptr_t)message->argument[0], size = (uintptr_t)message->argument[1];
+    struct nt_object *section = section_open(message->thread);
+    if (!section)
+        return STATUS_INVALID_HANDLE;
+    if (given == sizeof mapping.commit)
+        memcpy(&mapping.commit, message->data, sizeof mapping.commit);
+    mapping.section = (const struct nt_section_object *)section;
+    NTSTATUS status = mm_map(&mapping, &base, &size);
+    nt_object_release(section);
+    message->argument[0] = base;
+    message->argument[1] = size;
+    return status;
+}
+
 /* All numbers in a message are foreign. */
-NTSTATUS mm_serve(struct ps_message *message)
+NTSTATUS mm_serve(struct ps_message *message, int fd)
 {
     uint32_t given = message->size;
     uint64_t first = message->argument[0], second = message->argument[1];
@@ -179,6 +259,10 @@ NTSTATUS mm_serve(struct ps_message *message)
     switch (message->operation) {
     case PS_ALLOCATE: case PS_FREE: case PS_PROTECT:
         return serve_range(message, (uintptr_t)first, (uintptr_t)second);
+    case PS_MAP:
+        return serve_map(message, given, fd);
+    case PS_UNMAP:
+        return mm_unmap((uintptr_t)first, (ULONG)second);
     case PS_QUERY: {
         _Static_assert(sizeof(struct mm_fact) <= PS_DATA_LIMIT, "an answer is one message");
         NTSTATUS status = mm_fact_get((ULONG)second, (uintptr_t)first, (struct mm_fact *)message->data);

@@ -189,55 +189,74 @@ static NTSTATUS map_image(const struct nt_section_object *section, uintptr_t *ba
     return status;
 }
 
-/* Before anything is looked up. */
-static NTSTATUS arguments_check(const struct view *view, uintptr_t base, uintptr_t size, const LARGE_INTEGER *offset,
-                                ULONG inherit)
+/* Before anything is looked up; user_high: where the space of the process ends. */
+static NTSTATUS arguments_check(const struct mm_mapping *mapping, uint64_t user_high, uintptr_t base, uintptr_t size, ULONG inherit)
 {
+    const struct mm_wish *wish = &mapping->wish;
     if (inherit != VIEW_SHARE && inherit != VIEW_UNMAP)
         return STATUS_INVALID_PARAMETER_8;
-    if (view->type & ~(ULONG)(MEM_TOP_DOWN | MEM_LARGE_PAGES | MEM_RESERVE | MEM_DIFFERENT_IMAGE_BASE_OK | AT_ROUND_TO_PAGE |
-                              MEM_REPLACE_PLACEHOLDER))
+    if (mapping->type & ~(ULONG)(MEM_TOP_DOWN | MEM_LARGE_PAGES | MEM_RESERVE | MEM_DIFFERENT_IMAGE_BASE_OK | AT_ROUND_TO_PAGE |
+                                 MEM_REPLACE_PLACEHOLDER))
         return STATUS_INVALID_PARAMETER_9;
-    if (!mm_protect_valid(view->protect, true))
+    if (!mm_protect_valid(mapping->protect, true))
         return STATUS_INVALID_PAGE_PROTECTION;
-    if (base >= nt_process.user_high || size > nt_process.user_high - base)
+    if (base >= user_high || size > user_high - base)
         return STATUS_INVALID_PARAMETER_3;
-    if (view->wish.required ? base || view->wish.alignment : base && view->wish.high && base >= view->wish.high)
-        return view->wish.required ? STATUS_INVALID_PARAMETER : STATUS_INVALID_PARAMETER_4;
-    uintptr_t grain = view->type & MEM_REPLACE_PLACEHOLDER ? MM_PAGE : MM_GRANULE;
-    if ((base & (grain - 1) && !(view->type & AT_ROUND_TO_PAGE)) || (uint64_t)offset->value & (grain - 1))
+    if (wish->required ? base || wish->alignment : base && wish->high && base >= wish->high)
+        return wish->required ? STATUS_INVALID_PARAMETER : STATUS_INVALID_PARAMETER_4;
+    uintptr_t grain = mapping->type & MEM_REPLACE_PLACEHOLDER ? MM_PAGE : MM_GRANULE;
+    if ((base & (grain - 1) && !(mapping->type & AT_ROUND_TO_PAGE)) || mapping->offset & (grain - 1))
         return STATUS_MAPPED_ALIGNMENT;
     return STATUS_SUCCESS;
 }
 
-static NTSTATUS map(HANDLE handle, HANDLE process, void **guest_base, SIZE_T commit, LARGE_INTEGER *guest_offset,
-                    SIZE_T *guest_size, ULONG inherit, struct view *view)
+NTSTATUS mm_map(const struct mm_mapping *mapping, uintptr_t *base, uintptr_t *size)
+{
+    struct view view = {.section = mapping->section, .wish = mapping->wish, .offset = mapping->offset, .type = mapping->type,
+                        .protect = mapping->protect};
+    NTSTATUS status = arguments_check(mapping, nt_process.user_high, *base, *size, VIEW_UNMAP);
+    if (status)
+        return status; /* asked for by another process, of another width perhaps */
+    view.wish.top_down |= (view.type & MEM_TOP_DOWN) != 0;
+    *base = mm_page_down(*base);
+    return view.section->attributes & SEC_IMAGE ? map_image(view.section, base, size)
+                                                : map_data(&view, mapping->fd, base, (SIZE_T)mapping->commit, size);
+}
+
+/* Order as the object manager's: the process's handle, then the section's. */
+static NTSTATUS map_in(HANDLE handle, HANDLE process, struct mm_mapping *mapping, uintptr_t *base, uintptr_t *size, ULONG inherit)
+{
+    struct nt_process_object *other;
+    struct nt_object *object;
+    uint64_t user_high = nt_process.user_high;
+    NTSTATUS status = mm_process_any(process, PROCESS_VM_OPERATION, &other);
+    if (!status && other && other->user_high)
+        user_high = other->user_high < UINTPTR_MAX ? other->user_high : UINTPTR_MAX;
+    if (!status)
+        status = arguments_check(mapping, user_high, *base, *size, inherit);
+    if (!status)
+        status = nt_handle_object(handle, NT_SECTION, view_access(mapping->protect), &object, &mapping->fd, NULL);
+    if (!status) {
+        mapping->section = (struct nt_section_object *)object;
+        status = other ? mm_remote_map(other, mapping, base, size) : mm_map(mapping, base, size);
+        nt_object_release(object);
+    }
+    mm_process_done(other);
+    return status;
+}
+
+static NTSTATUS map(HANDLE handle, HANDLE process, void **guest_base, LARGE_INTEGER *guest_offset, SIZE_T *guest_size, ULONG inherit,
+                    struct mm_mapping *mapping)
 {
     uintptr_t base, size;
     LARGE_INTEGER offset = {.value = 0};
-    struct nt_object *object;
-    int fd;
     if (!NT_GET(base, guest_base) || !NT_GET(size, guest_size) || (guest_offset && !NT_GET(offset, guest_offset)))
         return STATUS_ACCESS_VIOLATION;
-    NTSTATUS status = arguments_check(view, base, size, &offset, inherit);
-    if (!status)
-        status = mm_process(process, PROCESS_VM_OPERATION);
-    if (!status)
-        status = nt_handle_object(handle, NT_SECTION, view_access(view->protect), &object, &fd, NULL);
-    if (status)
-        return status;
-    view->section = (struct nt_section_object *)object;
-    view->offset = (uint64_t)offset.value;
-    view->wish.top_down |= (view->type & MEM_TOP_DOWN) != 0;
-    base = mm_page_down(base);
-    if (view->section->attributes & SEC_IMAGE)
-        status = map_image(view->section, &base, &size);
-    else
-        status = map_data(view, fd, &base, commit, &size);
-    nt_object_release(object);
+    mapping->offset = (uint64_t)offset.value;
+    NTSTATUS status = map_in(handle, process, mapping, &base, &size, inherit);
     if (NT_SUCCESS(status) && (!NT_PUT(guest_base, base) || !NT_PUT(guest_size, size) ||
                                (guest_offset && !NT_PUT(guest_offset, offset)))) {
-        NtUnmapViewOfSection(NT_CURRENT_PROCESS, (void *)base);
+        NtUnmapViewOfSection(process, (void *)base);
         return STATUS_ACCESS_VIOLATION;
     }
     return status;
@@ -246,35 +265,29 @@ static NTSTATUS map(HANDLE handle, HANDLE process, void **guest_base, SIZE_T com
 NTSTATUS NtMapViewOfSection(HANDLE handle, HANDLE process, void **base, ULONG_PTR zero_bits, SIZE_T commit, LARGE_INTEGER *offset,
                             SIZE_T *size, ULONG inherit, ULONG type, ULONG protect)
 {
-    struct view view = {.type = type, .protect = protect};
-    if (!mm_zero_bits(zero_bits, &view.wish.high))
+    struct mm_mapping mapping = {.commit = commit, .type = type, .protect = protect};
+    if (!mm_zero_bits(zero_bits, &mapping.wish.high))
         return STATUS_INVALID_PARAMETER_4;
     if (type & MEM_REPLACE_PLACEHOLDER)
         return STATUS_INVALID_PARAMETER_9; /* the Ex form's only */
-    return map(handle, process, base, commit, offset, size, inherit, &view);
+    return map(handle, process, base, offset, size, inherit, &mapping);
 }
 
 NTSTATUS NtMapViewOfSectionEx(HANDLE handle, HANDLE process, void **base, LARGE_INTEGER *offset, SIZE_T *size, ULONG type,
                               ULONG protect, void *parameters, ULONG count)
 {
-    struct view view = {.type = type, .protect = protect};
-    NTSTATUS status = mm_wish_capture(parameters, count, &view.wish);
-    return status ? status : map(handle, process, base, 0, offset, size, VIEW_UNMAP, &view);
+    struct mm_mapping mapping = {.type = type, .protect = protect};
+    NTSTATUS status = mm_wish_capture(parameters, count, &mapping.wish);
+    return status ? status : map(handle, process, base, offset, size, VIEW_UNMAP, &mapping);
 }
 
 /* ---- unmapping ------------------------------------------------------------------------------------- */
 
-NTSTATUS NtUnmapViewOfSectionEx(HANDLE process, void *base, ULONG flags)
+NTSTATUS mm_unmap(uintptr_t base, ULONG flags)
 {
-    enum { MEM_UNMAP_WITH_TRANSIENT_BOOST = 1 };
     NTSTATUS status = STATUS_NOT_MAPPED_VIEW;
-    if (flags & ~(ULONG)(MEM_UNMAP_WITH_TRANSIENT_BOOST | MEM_PRESERVE_PLACEHOLDER))
-        return STATUS_INVALID_PARAMETER_3;
-    NTSTATUS other = mm_process(process, PROCESS_VM_OPERATION);
-    if (other)
-        return other;
     mm_lock();
-    struct mm_area *area = mm_tree_find((uintptr_t)base);
+    struct mm_area *area = mm_tree_find(base);
     if (area && (area->type == MEM_MAPPED || area->type == MEM_IMAGE)) {
         if (flags & MEM_PRESERVE_PLACEHOLDER) {
             status = mm_placeholder_leave(area);
@@ -284,6 +297,20 @@ NTSTATUS NtUnmapViewOfSectionEx(HANDLE process, void *base, ULONG flags)
         }
     }
     mm_unlock();
+    return status;
+}
+
+NTSTATUS NtUnmapViewOfSectionEx(HANDLE process, void *base, ULONG flags)
+{
+    enum { MEM_UNMAP_WITH_TRANSIENT_BOOST = 1 };
+    struct nt_process_object *other;
+    if (flags & ~(ULONG)(MEM_UNMAP_WITH_TRANSIENT_BOOST | MEM_PRESERVE_PLACEHOLDER))
+        return STATUS_INVALID_PARAMETER_3;
+    NTSTATUS status = mm_process_any(process, PROCESS_VM_OPERATION, &other);
+    if (status)
+        return status;
+    status = other ? mm_remote_unmap(other, (uintptr_t)base, flags) : mm_unmap((uintptr_t)base, flags);
+    mm_process_done(other);
     return status;
 }
 

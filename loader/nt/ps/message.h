@@ -24,7 +24,10 @@ enum ps_operation {
     PS_QUERY,           /* address, class; data: struct mm_fact */
     PS_READ,            /* address, size; data */
     PS_WRITE,           /* address; data; answer: argument 0, bytes written */
-    PS_MEMORY_LAST = PS_WRITE,
+    PS_MAP,             /* base, size, type, protection, limit, offset; thread: a section that the asker holds; data: commit, eight
+                         * bytes; with the section's descriptor; answer: base, size */
+    PS_UNMAP,           /* base, flags */
+    PS_MEMORY_LAST = PS_UNMAP,
     PS_OPERATION_COUNT
 };
 
@@ -33,7 +36,7 @@ enum { PS_DATA_LIMIT = 32 << 10 };
 struct ps_message {
     uint32_t operation;
     NTSTATUS status;
-    nt_ref thread;
+    nt_ref thread;               /* or another object */
     uint32_t size;               /* bytes of data that are sent along */
     uint64_t argument[6];
     uint8_t data[PS_DATA_LIMIT];

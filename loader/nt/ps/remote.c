@@ -103,7 +103,7 @@ void ps_serve(struct ps_message *message, int fd, int *give)
     const struct nt_process_object *self = nt_at(nt_process.object);
     uint32_t given = message->size;
     if (message->operation >= PS_MEMORY_FIRST && message->operation <= PS_MEMORY_LAST)
-        message->status = mm_serve(message);
+        message->status = mm_serve(message, fd);
     else {
         message->size = 0;
         switch (message->operation) {
