@@ -4,7 +4,7 @@
  *   cm/default.c  what is there at the start: a table, read one key at a time when somebody comes by
  *   cm/table.c    that table
  *   cm/path.c     from a name to a node
- *   cm/key.c, cm/value.c, cm/notify.c, cm/service.c   the services
+ *   cm/key.c, cm/key_query.c, cm/value.c, cm/notify.c, cm/service.c   the services
  *
  * Nodes lie in the arena, so that all processes of a session see one registry. */
 #ifndef NT_CM_PRIVATE_H

@@ -22,149 +22,6 @@ void io_pipe_ignore_signal(void)
         signal(SIGPIPE, SIG_IGN);
 }
 
-/* ---- instances (lock held) ----------------------------------------------------------------------- */
-
-static bool pipe_is(const struct io_pipe *pipe, const WCHAR *name, unsigned length)
-{
-    return pipe->name_length && !io_name_compare(pipe->name, pipe->name_length, name, length);
-}
-
-static struct io_pipe *pipe_find(const WCHAR *name, unsigned length, uint32_t state, unsigned *count)
-{
-    struct io_root *root = io_root();
-    struct io_pipe *found = NULL;
-    *count = 0;
-    for (struct io_pipe *pipe = root ? nt_at(root->pipes) : NULL; pipe; pipe = nt_at(pipe->next)) {
-        if (!pipe->server || !pipe_is(pipe, name, length))
-            continue;
-        ++*count;
-        if (!state || pipe->state == state)
-            found = pipe; /* the list runs from the newest to the oldest: the oldest waits longest */
-    }
-    return found;
-}
-
-/* Those who wait for an instance look again. */
-static void turn_tell(void)
-{
-    struct io_root *root = io_root();
-    __atomic_add_fetch(&root->pipe_turns, 1, __ATOMIC_RELEASE);
-    ob_futex_wake(&root->pipe_turns, INT_MAX);
-}
-
-static void pipe_leave(struct io_pipe *pipe)
-{
-    if (--pipe->users)
-        return;
-    nt_ref *link = &io_root()->pipes;
-    while (*link != nt_ref_of(pipe))
-        link = &((struct io_pipe *)nt_at(*link))->next;
-    *link = pipe->next;
-    OB_ORDER();
-    if (pipe->event)
-        nt_object_unreference(nt_at(pipe->event));
-    nt_arena_free(nt_ref_of(pipe), sizeof *pipe);
-}
-
-/* An end was closed: the other one reads what is left and then finds the pipe broken (its socket says so). */
-void io_pipe_closed(struct io_file *file)
-{
-    struct io_pipe *pipe = nt_at(file->pipe);
-    if (pipe->server == nt_ref_of(file)) {
-        pipe->server = 0;
-        turn_tell();
-    } else if (pipe->client == nt_ref_of(file)) {
-        pipe->client = 0;
-        if (pipe->state == PIPE_CONNECTED)
-            __atomic_store_n(&pipe->state, PIPE_CLOSING, __ATOMIC_RELEASE);
-    }
-}
-
-void io_pipe_objects(void (*visit)(struct nt_object *object))
-{
-    for (struct io_pipe *pipe = nt_at(io_root()->pipes); pipe; pipe = nt_at(pipe->next)) {
-        const nt_ref objects[3] = {pipe->server, pipe->client, pipe->event};
-        for (int i = 0; i < 3; i++)
-            if (objects[i])
-                visit(nt_at(objects[i]));
-    }
-}
-
-void io_pipe_links(void (*visit)(struct nt_object *to))
-{
-    for (struct io_pipe *pipe = nt_at(io_root()->pipes); pipe; pipe = nt_at(pipe->next))
-        if (pipe->event)
-            visit(nt_at(pipe->event));
-}
-
-static void pipes_mend(uint32_t ended)
-{
-    for (struct io_pipe *pipe = nt_at(io_root()->pipes), *next; pipe; pipe = next) {
-        struct io_file *ends[2] = {nt_at(pipe->server), nt_at(pipe->client)};
-        next = nt_at(pipe->next);
-        for (int i = 0; i < 2; i++)
-            if (ends[i] && !ends[i]->file.head.handles && ends[i]->opener == ended)
-                io_pipe_closed(ends[i]);
-        if (!pipe->users) {
-            pipe->users = 1;
-            pipe_leave(pipe);
-        }
-    }
-}
-
-void io_pipe_users_reset(void)
-{
-    for (struct io_pipe *pipe = nt_at(io_root()->pipes); pipe; pipe = nt_at(pipe->next))
-        pipe->users = 0;
-}
-
-static struct io_file *end_unheld(void)
-{
-    for (const struct io_pipe *pipe = nt_at(io_root()->pipes); pipe; pipe = nt_at(pipe->next)) {
-        struct io_file *server = nt_at(pipe->server), *client = nt_at(pipe->client);
-        if (server && !server->file.head.references)
-            return server;
-        if (client && !client->file.head.references)
-            return client;
-    }
-    return NULL;
-}
-
-/* After a killed owner of the lock: an end whose handles are gone was being closed. */
-void io_pipe_repair(void)
-{
-    for (struct io_file *file; (file = end_unheld());)
-        io_file_lose(file);
-    pipes_mend(0);
-}
-
-void io_pipe_process_ended(uint32_t id)
-{
-    pipes_mend(id);
-}
-
-/* An operation that is still on its way out may look at the pipe until the file object itself goes. */
-void io_pipe_destroyed(struct io_file *file)
-{
-    struct io_pipe *pipe = nt_at(file->pipe);
-    file->pipe = 0;
-    pipe_leave(pipe);
-}
-
-bool io_pipe_name(struct io_file *file, WCHAR *out, unsigned *length)
-{
-    nt_lock();
-    struct io_pipe *pipe = nt_at(file->pipe);
-    bool named = pipe && pipe->name_length;
-    if (named) {
-        out[0] = '\\';
-        memcpy(out + 1, pipe->name, pipe->name_length * sizeof(WCHAR));
-        *length = pipe->name_length + 1;
-    }
-    nt_unlock();
-    return named;
-}
-
 /* ---- the server's end ---------------------------------------------------------------------------- */
 
 struct making {
@@ -191,7 +48,7 @@ static NTSTATUS making_check(const struct making *making, ULONG options)
 static NTSTATUS instances_check(struct making *making, uint32_t configuration)
 {
     unsigned count;
-    struct io_pipe *first = pipe_find(making->name.rest, making->name.rest_length, 0, &count);
+    struct io_pipe *first = io_pipe_find(making->name.rest, making->name.rest_length, 0, &count);
     making->information = first ? FILE_OPENED : FILE_CREATED;
     if (!first)
         return making->disposition == FILE_OPEN ? STATUS_OBJECT_NAME_NOT_FOUND : STATUS_SUCCESS;
@@ -237,7 +94,7 @@ static NTSTATUS instance_add(struct making *making, struct io_file *file, int fd
         OB_ORDER();
         root->pipes = ref;
         nt_object_settle(event);
-        turn_tell();
+        io_pipe_turn_tell();
     } else if (!status) {
         status = STATUS_INSUFFICIENT_RESOURCES;
     }
@@ -308,7 +165,7 @@ NTSTATUS NtCreateNamedPipeFile(HANDLE *handle, ACCESS_MASK access, const OBJECT_
 static NTSTATUS client_connect(const struct io_name *name, ACCESS_MASK access, struct io_file *file, int *fd)
 {
     unsigned count = 1;
-    struct io_pipe *pipe = name->pipe ? nt_at(name->pipe) : pipe_find(name->rest, name->rest_length, PIPE_LISTENING, &count);
+    struct io_pipe *pipe = name->pipe ? nt_at(name->pipe) : io_pipe_find(name->rest, name->rest_length, PIPE_LISTENING, &count);
     if (!pipe)
         return count ? STATUS_PIPE_NOT_AVAILABLE : STATUS_OBJECT_NAME_NOT_FOUND;
     if (pipe->state != PIPE_LISTENING || !pipe->server)
@@ -393,7 +250,7 @@ static NTSTATUS listener_renew(struct io_file *file, int fd)
     ((struct nt_object *)nt_at(pipe->event))->signal = 0;
     OB_ORDER();
     __atomic_store_n(&pipe->state, PIPE_LISTENING, __ATOMIC_RELEASE);
-    turn_tell();
+    io_pipe_turn_tell();
     nt_unlock();
     close(listener);
     return STATUS_SUCCESS;
@@ -478,10 +335,10 @@ static NTSTATUS control_wait(const void *input, ULONG length)
         nt_lock();
         struct io_root *root = io_root();
         uint32_t turn = root ? root->pipe_turns : 0;
-        struct io_pipe *any = pipe_find(name, head.name_length / 2, 0, &count);
+        struct io_pipe *any = io_pipe_find(name, head.name_length / 2, 0, &count);
         if (any && !head.specified)
             limit = any->timeout;
-        struct io_pipe *free_one = pipe_find(name, head.name_length / 2, PIPE_LISTENING, &count);
+        struct io_pipe *free_one = io_pipe_find(name, head.name_length / 2, PIPE_LISTENING, &count);
         nt_unlock();
         if (!count)
             return STATUS_OBJECT_NAME_NOT_FOUND;

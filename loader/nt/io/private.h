@@ -108,6 +108,10 @@ NTSTATUS io_record_set_deleting(struct io_file *file, bool deleting);
 void io_record_objects(void (*visit)(struct nt_object *object)); /* lock held */
 void io_file_abandoned(struct nt_object *object); /* lock held: an operation under way has ended */
 void io_file_lose(struct io_file *file);                /* likewise: nothing holds it */
+/* io/pipe_instance.c. The instance of that name that has waited longest in that state (0: any), and how many there are; lock
+ * held. */
+struct io_pipe *io_pipe_find(const WCHAR *name, unsigned length, uint32_t state, unsigned *count);
+void io_pipe_turn_tell(void);                           /* those who wait for an instance look again; lock held */
 void io_pipe_users_reset(void);                         /* likewise */
 void io_pipe_links(void (*visit)(struct nt_object *to)); /* lock held */
 void io_pipe_objects(void (*visit)(struct nt_object *object)); /* lock held */
