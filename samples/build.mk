@@ -181,7 +181,7 @@ sample_ldflags_no_relocs := -Wl,--disable-dynamicbase -Wl,--disable-reloc-sectio
 
 SAMPLE_PROCESSES := create1 create2 create3 create_child handle_parent handle_child handle_vs_id ends exit_thread tree pipe_parent \
   pipe_child named_pipe shared suspended job job_rules duplicate remote_memory remote_thread apc inject_library inject_image inject_section ctrl_c \
-  batch mixed killed chosen_parent through
+  batch mixed job_limits killed chosen_parent through
 SAMPLE_PROGRAMS += $(SAMPLE_PROCESSES)
 SAMPLE_DLLS += ends_dll inject_dll
 $(foreach name,$(SAMPLE_PROCESSES) ends_dll inject_dll,$(eval sample_sources_$(name) := processes/$(name).c))

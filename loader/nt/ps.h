@@ -46,6 +46,8 @@ enum nt_process_life {
     NT_PROCESS_ENDED,           /* signalled; handles closed */
 };
 
+enum { NT_PRIORITY_IDLE = 1, NT_PRIORITY_NORMAL, NT_PRIORITY_HIGH, NT_PRIORITY_REALTIME, NT_PRIORITY_BELOW, NT_PRIORITY_ABOVE };
+
 struct nt_process_object {
     struct nt_object head;      /* signalled when the process has ended */
     uint32_t id, parent_id;
@@ -65,7 +67,8 @@ struct nt_process_object {
     uint32_t image_path_size;
     uint32_t held;              /* 1: it holds a reference to itself, which its end gives back */
     nt_ref job;                 /* its innermost job (ps/job.c), referenced; 0: none */
-    uint32_t unused[2];
+    uint32_t priority_class;    /* PROCESS_PRIORITY_CLASS_*; told, the scheduling is the system's */
+    uint32_t unused;
     uint32_t subsystem;
     uint64_t user_high;         /* where its guest's space ends; 0: not known yet */
 };

@@ -151,4 +151,10 @@ NTSTATUS NtFindAtom(const WCHAR *name, ULONG length, USHORT *atom);
 NTSTATUS NtDeleteAtom(USHORT atom);
 NTSTATUS NtQueryInformationAtom(USHORT atom, ULONG information_class, void *buffer, ULONG length, ULONG *returned);
 
+/* One that only tests have made has none. */
+static inline uint32_t ex_priority_class(const struct nt_process_object *process)
+{
+    return process->priority_class ? process->priority_class : NT_PRIORITY_NORMAL;
+}
+
 #endif

@@ -17,10 +17,10 @@ enum { MACHINE_I386 = 0x14c, PROCESS_QUERY_LIMITED = 0x1000, PROCESS_SET_INFORMA
 /* What NtSetInformationProcess stores and NtQueryInformationProcess gives back. */
 static struct settings {
     ULONG error_mode, execute_flags, break_on_termination, debug_flags, io_priority, page_priority;
-    UCHAR foreground, priority_class;
+    UCHAR foreground;
     BOOLEAN priority_boost_off;
     ULONG cookie;
-} own = {.execute_flags = NT_WIDTH(1, 0x4d), .debug_flags = 1, .io_priority = 2, .page_priority = 5, .priority_class = 2};
+} own = {.execute_flags = NT_WIDTH(1, 0x4d), .debug_flags = 1, .io_priority = 2, .page_priority = 5};
 
 /* Linux has had the same need: programs from before there was an execute bit. */
 void nt_ex_data_executes(void)
@@ -49,7 +49,7 @@ NTSTATUS ex_process_get(HANDLE handle, ACCESS_MASK access, struct nt_process_obj
 static NTSTATUS basic(const struct nt_process_object *process, void *buffer, ULONG length, ULONG *returned)
 {
     struct { NTSTATUS exit_status; void *peb; ULONG_PTR affinity; LONG priority; ULONG_PTR id, parent; } information = {
-        process->exit_status, (void *)(uintptr_t)process->peb, ex_affinity(), own.priority_class, process->id, process->parent_id};
+        process->exit_status, (void *)(uintptr_t)process->peb, ex_affinity(), (LONG)ex_priority_class(process), process->id, process->parent_id};
     _Static_assert(sizeof information == NT_WIDTH(0x18, 0x30), "PROCESS_BASIC_INFORMATION");
     if (!information.peb && is_own(process))
         information.peb = nt_process.peb;
@@ -193,7 +193,7 @@ static NTSTATUS number_of(const struct nt_process_object *process, ULONG class, 
     switch (class) {
     case 7: *size = sizeof(ULONG_PTR); *number = 0; break;  /* debug port */
     case 12: *number = own.error_mode; break;
-    case 18: *size = 2; *number = (ULONG_PTR)own.foreground | (ULONG_PTR)own.priority_class << 8; break;
+    case 18: *size = 2; *number = (ULONG_PTR)own.foreground | (ULONG_PTR)ex_priority_class(process) << 8; break;
     case 20: *number = ex_handle_count(nt_ref_of(process)); break;
     case 21: *size = sizeof(ULONG_PTR); *number = ex_affinity(); break;
     case 22: *number = own.priority_boost_off; break;
@@ -268,7 +268,7 @@ NTSTATUS NtQueryInformationProcess(HANDLE handle, ULONG class, void *buffer, ULO
     return status;
 }
 
-static NTSTATUS setting_apply(struct settings *to, ULONG class, const void *buffer, ULONG length)
+static NTSTATUS setting_apply(struct nt_process_object *process, struct settings *to, ULONG class, const void *buffer, ULONG length)
 {
     ULONG number = 0;
     NTSTATUS status = STATUS_SUCCESS;
@@ -283,7 +283,7 @@ static NTSTATUS setting_apply(struct settings *to, ULONG class, const void *buff
             status = STATUS_INVALID_PARAMETER;
         if (!status) {
             to->foreground = both[0];
-            to->priority_class = both[1];
+            process->priority_class = both[1];
         }
         return status;
     }
@@ -328,9 +328,9 @@ NTSTATUS NtSetInformationProcess(HANDLE handle, ULONG class, const void *buffer,
     NTSTATUS status = ex_process_get(handle, PROCESS_SET_INFORMATION, &process);
     if (status)
         return status;
-    /* Another process's settings are hints that nothing depends on: looked at, not kept. */
+    /* Another process's other settings are hints that nothing depends on: looked at, not kept. */
     struct settings scratch = own;
-    status = setting_apply(is_own(process) ? &own : &scratch, class, buffer, length);
+    status = setting_apply(process, is_own(process) ? &own : &scratch, class, buffer, length);
     nt_object_release(&process->head);
     return status;
 }

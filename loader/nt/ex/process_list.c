@@ -116,6 +116,14 @@ static unsigned threads_list(struct listing *listing, uint32_t process, uint32_t
     return count;
 }
 
+/* Of a thread of normal priority in a process of that class, as Scheduling Priorities documents. */
+static LONG base_priority(const struct nt_process_object *process)
+{
+    static const uint8_t bases[] = {8, [NT_PRIORITY_IDLE] = 4, [NT_PRIORITY_NORMAL] = 8, [NT_PRIORITY_HIGH] = 13,
+                                    [NT_PRIORITY_REALTIME] = 24, [NT_PRIORITY_BELOW] = 6, [NT_PRIORITY_ABOVE] = 10};
+    return bases[ex_priority_class(process)];
+}
+
 static void process_add(struct listing *listing, struct nt_process_object *process, uint32_t end, bool extended, uintptr_t guest)
 {
     size_t start = listing->size;
@@ -142,7 +150,7 @@ static void process_add(struct listing *listing, struct nt_process_object *proce
     information->threads = information->threads_peak = threads;
     information->created = (LONGLONG)process->created;
     information->name = (UNICODE_STRING){(USHORT)(units * 2), (USHORT)(units * 2 + 2), (WCHAR *)(guest + text)};
-    information->base_priority = 8;
+    information->base_priority = base_priority(process);
     information->id = process->id;
     information->parent = process->parent_id;
     information->handles = ex_handle_count(nt_ref_of(process));

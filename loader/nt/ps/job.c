@@ -48,11 +48,11 @@ uint32_t ps_job_active(const struct ps_job *job)
 /* ---- joining --------------------------------------------------------------------------------------- */
 
 /* Before the process is in it: does every job from `job` up to `around` still take one? */
-static bool room_for_one(const struct ps_job *job, const struct ps_job *around, uint32_t process)
+static bool room_for_one(const struct ps_job *job, const struct ps_job *around)
 {
     for (; job && job != around; job = nt_at(job->parent))
         if (job->limits.flags & JOB_LIMIT_ACTIVE_PROCESS && ps_job_active(job) >= job->limits.active) {
-            ps_job_tell(job, MSG_ACTIVE_PROCESS_LIMIT, process);
+            ps_job_tell(job, MSG_ACTIVE_PROCESS_LIMIT, 0);
             return false;
         }
     return true;
@@ -61,7 +61,7 @@ static bool room_for_one(const struct ps_job *job, const struct ps_job *around, 
 static NTSTATUS job_enter(struct ps_job *job, struct nt_process_object *process)
 {
     struct ps_job *around = nt_at(process->job), *at;
-    if (!room_for_one(job, around, process->id))
+    if (!room_for_one(job, around))
         return STATUS_QUOTA_EXCEEDED;
     job->head.references++;
     OB_ORDER();

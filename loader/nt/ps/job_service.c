@@ -40,6 +40,18 @@ NTSTATUS NtOpenJobObject(HANDLE *handle, ACCESS_MASK access, const OBJECT_ATTRIB
     return nt_object_open(handle, access, attributes, NT_JOB);
 }
 
+/* Whom a job with a limit of active processes has no room for ends, as JOBOBJECT_BASIC_LIMIT_INFORMATION documents. */
+static void one_too_many(struct nt_process_object *process)
+{
+    enum { NOT_ENOUGH_QUOTA = 1816 };
+    bool self = nt_ref_of(process) == nt_process.object;
+    if (!self)
+        nt_ps_terminate(process, NOT_ENOUGH_QUOTA);
+    nt_object_release(&process->head);
+    if (self)
+        nt_ps_process_exit(NOT_ENOUGH_QUOTA);
+}
+
 NTSTATUS NtAssignProcessToJobObject(HANDLE job_handle, HANDLE process_handle)
 {
     struct nt_object *job, *process;
@@ -49,7 +61,11 @@ NTSTATUS NtAssignProcessToJobObject(HANDLE job_handle, HANDLE process_handle)
         status = ob_handle_find(process_handle, NT_PROCESS, PROCESS_SET_QUOTA | PROCESS_TERMINATE, &process, NULL, NULL);
     if (!status)
         status = ps_job_assign((struct ps_job *)job, (struct nt_process_object *)process);
+    if (status == STATUS_QUOTA_EXCEEDED)
+        nt_object_hold(process);
     nt_unlock();
+    if (status == STATUS_QUOTA_EXCEEDED)
+        one_too_many((struct nt_process_object *)process);
     return status;
 }
 

@@ -55,6 +55,13 @@ void ps_types_open(void)
     nt_type_destroy[NT_PROCESS] = process_destroy;
 }
 
+/* A low one is handed down, as SetPriorityClass documents. */
+static uint32_t priority_inherited(const struct nt_process_object *creator)
+{
+    bool low = creator && (creator->priority_class == NT_PRIORITY_IDLE || creator->priority_class == NT_PRIORITY_BELOW);
+    return low ? creator->priority_class : NT_PRIORITY_NORMAL;
+}
+
 NTSTATUS ps_process_new(uint32_t life, struct nt_process_object **out)
 {
     struct nt_object *object;
@@ -67,6 +74,7 @@ NTSTATUS ps_process_new(uint32_t life, struct nt_process_object **out)
     process->parent_id = nt_process.id;
     process->exit_status = STATUS_PENDING;
     process->created = nt_time_now();
+    process->priority_class = priority_inherited(nt_at(nt_process.object));
     process->id = nt_id_allocate(nt_ref_of(object));
     if (process->id) {
         self_hold(object, &process->held);
