@@ -66,7 +66,7 @@ static size_t standard_list(const STARTUPINFOW *startup, HANDLE list[STANDARD])
 static bool create_with_standard(struct cli_start *start, STARTUPINFOEXW *startup)
 {
     HANDLE list[STANDARD];
-    uint8_t room[256];
+    _Alignas(16) uint8_t room[256];
     SIZE_T size = sizeof room;
     size_t count = standard_list(&startup->StartupInfo, list);
     if (!count) {
