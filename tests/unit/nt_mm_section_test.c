@@ -529,6 +529,29 @@ static void file_sizes_and_rights(void **state)
     NtClose(folder);
 }
 
+/* A view keeps what it needs of its section when that is gone, and when others come and go behind it (found by LMDB). */
+static void views_outlive_their_sections(void **state)
+{
+    (void)state;
+    HANDLE first = created(0x2000, PAGE_READWRITE, SEC_COMMIT, 0);
+    uintptr_t view = 0, other = 0;
+    SIZE_T size = 0;
+    STATUS_IS(map_at(first, &view, 0, 0, &size, 0, PAGE_READWRITE), STATUS_SUCCESS);
+    NtClose(first);
+    for (int i = 0; i < 3; i++) {
+        HANDLE next = created(0x1000, PAGE_READWRITE, SEC_COMMIT, 0);
+        other = size = 0;
+        STATUS_IS(map_at(next, &other, 0, 0, &size, 0, PAGE_READWRITE), STATUS_SUCCESS);
+        unmap(other);
+        NtClose(next);
+    }
+    *(char *)(view + 0x1000) = 'v';
+    ULONG old;
+    STATUS_IS(protect_pages(view, 0x1000, PAGE_WRITECOPY, &old), STATUS_SUCCESS); /* maps the section's pages anew */
+    *(char *)view = 'w';
+    unmap(view);
+}
+
 /* MEM_RESERVE: a view with room for the section's growth. */
 static void extending(void **state)
 {
@@ -730,7 +753,7 @@ int main(void)
         cmocka_unit_test(creation_mistakes), cmocka_unit_test(querying), cmocka_unit_test(two_views_share),
         cmocka_unit_test(mapping_mistakes), cmocka_unit_test(protections), cmocka_unit_test(reserved_sections),
         cmocka_unit_test(named_sections), cmocka_unit_test(nothing_leaks), cmocka_unit_test(file_views),
-        cmocka_unit_test(file_sizes_and_rights), cmocka_unit_test(extending), cmocka_unit_test(kernel_maps_a_file),
+        cmocka_unit_test(file_sizes_and_rights), cmocka_unit_test(extending), cmocka_unit_test(views_outlive_their_sections), cmocka_unit_test(kernel_maps_a_file),
         cmocka_unit_test(image_sections), cmocka_unit_test(placeholder_views), cmocka_unit_test(section_of_two_processes),
     };
     return cmocka_run_group_tests(tests, mm_open, NULL);

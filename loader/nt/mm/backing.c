@@ -68,7 +68,8 @@ static void unused_release(void)
     for (struct mm_backing *backing = backings, *next; backing; backing = next) {
         const struct nt_section_object *section = nt_at(backing->section);
         next = backing->next;
-        if (backing->holders == 1 && (section->head.type != NT_SECTION || section->id != backing->id))
+        /* The one holder may also be a view, whose section went in this process: that one is used. */
+        if (backing->holders == 1 && !backing->first_view && (section->head.type != NT_SECTION || section->id != backing->id))
             mm_backing_release(backing);
     }
 }
