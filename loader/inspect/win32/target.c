@@ -155,8 +155,9 @@ enum target_state target_run(struct target *target, uint64_t entry)
         *target->hold = 0;
     else
         ResumeThread(target->thread);
-    while (!came_there(target, entry)) {
-        if (WaitForSingleObject(target->process, 1) == WAIT_OBJECT_0) {
+    /* Each look suspends it: the longer it takes, the more seldom. */
+    for (DWORD pause = 1; !came_there(target, entry); pause += pause < 20) {
+        if (WaitForSingleObject(target->process, pause) == WAIT_OBJECT_0) {
             GetExitCodeProcess(target->process, &target->exit_code);
             return TARGET_ENDED;
         }

@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { GRACE = 60 }; /* seconds for Wine's own start and, once, its prefix */
+enum { GRACE = 60 /* seconds for Wine's own start and, once, its prefix */, NO_ANSWER = -1 };
 
 /* As the native lane begins a command line (loader/native/parameters.c), in Windows' spelling; a bare name stays one. malloc'd. */
 static char *program_path(const char *file)
@@ -60,7 +60,7 @@ static _Noreturn void child(const struct cli_snapshot *wish, int output)
     _exit(cli_through_wine("snapshot", (int)count, words));
 }
 
-/* The exit status; CLI_USAGE_OR_WORLD, and told why, where there is none: Wine's server may be ended by somebody else. */
+/* The exit status; NO_ANSWER, and told why, where there is none: Wine's server may be ended by somebody else. */
 static int wait_for(pid_t id, unsigned seconds)
 {
     bool late = false;
@@ -72,7 +72,7 @@ static int wait_for(pid_t id, unsigned seconds)
             return WEXITSTATUS(status);
         if (got == id) {
             cli_say(late ? "Wine gave no answer in time" : "Wine was ended by signal %d", WTERMSIG(status));
-            return CLI_USAGE_OR_WORLD;
+            return NO_ANSWER;
         }
         if (got < 0 && errno != EINTR)
             return CLI_USAGE_OR_WORLD;
@@ -85,7 +85,7 @@ static int wait_for(pid_t id, unsigned seconds)
     }
 }
 
-int cli_wine_snapshot(const struct cli_snapshot *wish, struct json *json)
+static int take(const struct cli_snapshot *wish, struct json *json)
 {
     struct stat facts;
     int output = memfd_create("snapshot", MFD_CLOEXEC);
@@ -104,4 +104,16 @@ int cli_wine_snapshot(const struct cli_snapshot *wish, struct json *json)
     }
     close(output);
     return !json->length && !status ? CLI_USAGE_OR_WORLD : status;
+}
+
+/* Where Wine itself failed, and not the program, it is asked once more. */
+int cli_wine_snapshot(const struct cli_snapshot *wish, struct json *json)
+{
+    int status = take(wish, json);
+    if (status == NO_ANSWER) {
+        free(json->data);
+        *json = (struct json){0};
+        status = take(wish, json);
+    }
+    return status == NO_ANSWER ? CLI_USAGE_OR_WORLD : status;
 }
