@@ -117,7 +117,7 @@ static bool arena_is_counted(pid_t program)
     char wrong[256];
     if (!arena_size && !arena_find(program))
         return false;
-    for (int i = 0; i < 100000; i++)
+    for (int i = 0; i < 500; i++, usleep(50))
         if (arena_lock_try()) {
             bool sound = arena_count(wrong, sizeof wrong);
             arena_lock_give();
