@@ -242,12 +242,8 @@ static void print_processes(const char *peload, const char *build, const char *m
     };
     static const char *const lanes[] = {"--lane=native", "--lane=os"}, *const programs[] = {"bench_process", "bench_calls"};
     static double values[2][KEYS][RUNS];
-    char path[2][4096], text[2][4096], prefix[4096 + 16];
-    char *folder = realpath(build, NULL);
+    char path[2][4096], text[2][4096];
     int count = 2;
-    snprintf(prefix, sizeof prefix, "%s/bench/wine-prefix", folder != NULL ? folder : "/tmp");
-    free(folder);
-    setenv("PELOAD_WINEPREFIX", prefix, 1); /* not the user's own */
     for (int i = 0; i < 2; i++)
         snprintf(path[i], sizeof path[i], "%s/samples/%s/%s.exe", build, machine, programs[i]);
     printf("%s: between processes, medians of %d runs, peload and Wine in turn\n", machine, PROCESS_RUNS);
@@ -265,8 +261,13 @@ static void print_processes(const char *peload, const char *build, const char *m
                 break;
             }
             for (int key = 0; key < KEYS && run >= 0 && lane < count; key++)
-                if (!value_find(text[0], keys[key].key, &values[lane][key][run]) && !value_find(text[1], keys[key].key, &values[lane][key][run]))
-                    printf("  %s: no \"%s\" in one run\n", strchr(lanes[lane], '=') + 1, keys[key].key);
+                if (!value_find(text[0], keys[key].key, &values[lane][key][run]) && !value_find(text[1], keys[key].key, &values[lane][key][run])) {
+                    printf("  %s: no \"%s\" in one run: %s\n", strchr(lanes[lane], '=') + 1, keys[key].key,
+                           lane ? "no ratios" : "rows left out");
+                    if (!lane)
+                        return;
+                    count = 1;
+                }
         }
     for (int key = 0; key < KEYS; key++) {
         double middle[2] = {0, 0};
