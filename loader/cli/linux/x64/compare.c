@@ -324,7 +324,7 @@ static void folder_one(const char *path, const struct wish *folder, struct total
     if (wish.json)
         summary_json(path, &comparison, status);
     else if (status > 1)
-        printf("%-28s no comparison (status %d)\n", strrchr(path, '/') + 1, status);
+        printf("%-28s no comparison (exit status %d; stderr has the reason)\n", strrchr(path, '/') + 1, status);
     else {
         printf("%-28s %4zu differences, %u unexplained%s\n", strrchr(path, '/') + 1, comparison.count, comparison.counts[CLASS_UNEXPLAINED],
                comparison.counts[CLASS_TIME_LIMIT] ? ", ended by the time limit" : "");

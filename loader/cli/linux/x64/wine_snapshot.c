@@ -103,7 +103,12 @@ static int take(const struct cli_snapshot *wish, struct json *json)
         json->data[json->length] = 0;
     }
     close(output);
-    return !json->length && !status ? CLI_USAGE_OR_WORLD : status;
+    /* peload.exe either writes a snapshot or says with one of its own statuses why it cannot. */
+    if (!json->length && status >= 0 && status < CLI_USAGE_OR_WORLD) {
+        cli_say("Wine ended without an answer, exit status %d", status);
+        return NO_ANSWER;
+    }
+    return status;
 }
 
 /* Where Wine itself failed, and not the program, it is asked once more. */
