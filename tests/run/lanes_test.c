@@ -53,7 +53,7 @@ static void expect(const struct lane_row *test, struct expectation *expected)
         expected->how = "refused";
 }
 
-static void output_hold(const struct process *process, const struct table_row *row, const char *file)
+static bool output_holds(const struct process *process, const struct table_row *row, const char *file)
 {
     char path[256];
     size_t size;
@@ -66,10 +66,10 @@ static void output_hold(const struct process *process, const struct table_row *r
     if (!same)
         fprintf(stderr, "expected %s\n%s\ngot\n%s\nstandard error\n%s\n", path, expected, process->output, process->errors);
     free(expected);
-    assert_true(same);
+    return same;
 }
 
-static void status_hold(const struct process *process, const struct expectation *expected)
+static bool status_holds(const struct process *process, const struct expectation *expected)
 {
     size_t size;
     char *status = text_read(STATUS, &size), begin[64];
@@ -78,7 +78,7 @@ static void status_hold(const struct process *process, const struct expectation 
     if (!same)
         fprintf(stderr, "expected status %s\ngot %s\nstandard error\n%s\n", begin, status ? status : "none", process->errors);
     free(status);
-    assert_true(same);
+    return same;
 }
 
 static void row_runs(void **state)
@@ -101,17 +101,25 @@ static void row_runs(void **state)
     for (char **word = row->arguments; *word; word++)
         arguments[count++] = *word;
     snprintf(input, sizeof input, EXPECTED "%s", row->input ? row->input : "");
-    struct process process = {.arguments = arguments, .input = row->input ? input : NULL,
-                              .environment = (const char *const *)row->environment, .seconds = 120};
-    unlink(STATUS);
     expect(test, &expected);
-    assert_true(process_run(&process));
-    process.output_size = text_unix(process.output, process.output_size);
-    if (process.timed_out)
-        fprintf(stderr, "ended at its time limit\n");
-    output_hold(&process, row, expected.output);
-    status_hold(&process, &expected);
-    process_free(&process);
+    /* Beneath these lanes Wine itself fails now and then (its server ends, or a CreateProcess finds nothing): once is told, twice
+     * is a failure. The same rows have no second chance on the lane native. */
+    bool right = false;
+    for (int attempt = 0; attempt < 2 && !right; attempt++) {
+        struct process process = {.arguments = arguments, .input = row->input ? input : NULL,
+                                  .environment = (const char *const *)row->environment, .seconds = 120};
+        if (attempt)
+            fprintf(stderr, "%s: not as expected under Wine, once more\n", row->title);
+        unlink(STATUS);
+        assert_true(process_run(&process));
+        process.output_size = text_unix(process.output, process.output_size);
+        if (process.timed_out)
+            fprintf(stderr, "ended at its time limit\n");
+        bool output = output_holds(&process, row, expected.output);
+        right = status_holds(&process, &expected) && output;
+        process_free(&process);
+    }
+    assert_true(right);
 }
 
 /* ---- what one sample shows ----------------------------------------------------------------------------- */
