@@ -72,8 +72,10 @@ static void by(const char *way)
     DWORD code = 0;
 
     printf("%s\n", way);
-    if (!start(start_own_path(), 0, TRUE, &information, "child %s " START_HANDLE, way, start_number(ready)) ||
-        WaitForSingleObject(ready, PATIENCE) != WAIT_OBJECT_0)
+    if (!start(start_own_path(), 0, TRUE, &information, "child %s " START_HANDLE, way, start_number(ready))) {
+        fprintf(stderr, "CreateProcess: error %lu\n", GetLastError());
+        check("a child runs", 0);
+    } else if (WaitForSingleObject(ready, PATIENCE) != WAIT_OBJECT_0)
         check("a child runs", 0);
     if (!strcmp(way, "from-outside")) {
         check("running: 259", start_running(information.hProcess));
